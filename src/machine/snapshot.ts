@@ -1,0 +1,138 @@
+// Going back: a snapshot remembers the machine as it is, restore makes it so again, for the price of what
+// changed in between.
+//
+//   the slab        copied whole both ways: it is small, and written field by field
+//   all other pages copied when they are first touched after the snapshot; whoever writes to buffers,
+//                   pages or media calls touch() first (pmem.ts, the buffer cache and the MMU do)
+//
+// A page's copy stays valid for the snapshot's life, so later runs that touch it again copy nothing.
+// Only one task may run while pages are tracked: the scheduler's baton is the lock of these maps.
+
+import { bug } from "./bug.ts";
+import { allocateControl, header, Root, rootView, setRoot } from "./layout.ts";
+import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "./memory.ts";
+import { struct, u32, type ViewOf } from "./struct.ts";
+
+const SnapshotState = struct("snapshot", {
+  touchedAt: u32, // a byte a page: touched since the last restore
+  slotsAt: u32, // a word a page: which undo slot holds its copy, plus one
+  hashesAt: u32, // a double an undo slot: the hash of the copy, -1 until asked for
+  listAt: u32, // pages touched since the last restore, in order
+  count: u32, // how many
+  slots: u32, // undo slots in use
+  maxSlots: u32,
+  slabCopy: u32, // where the copy of the slab lies
+  slabLength: u32,
+});
+type SnapshotState = ViewOf<typeof SnapshotState>;
+
+/** Makes the maps.  At boot. */
+export function initSnapshot(mem: Memory): void {
+  const view = header(mem);
+  const at = allocateControl(mem, SnapshotState.size);
+  setRoot(mem, Root.snapshot, at);
+  const state = stateOf(mem);
+  const allPages = mem.size >>> PAGE_SHIFT;
+  state.maxSlots = (view.undo.length - view.slab.length) >>> PAGE_SHIFT;
+  state.touchedAt = allocateControl(mem, allPages);
+  state.slotsAt = allocateControl(mem, allPages * 4);
+  state.hashesAt = allocateControl(mem, state.maxSlots * 8);
+  state.listAt = allocateControl(mem, state.maxSlots * 4);
+  state.slabCopy = view.undo.start;
+}
+
+function stateOf(mem: Memory): SnapshotState {
+  return rootView(mem, Root.snapshot, SnapshotState);
+}
+
+const undoSlot = (mem: Memory, slot: number): number => {
+  const { undo, slab } = header(mem);
+  return undo.start + slab.length + slot * PAGE_SIZE;
+};
+
+/** Remembers the machine as it is now.  An older snapshot is forgotten. */
+export function takeSnapshot(mem: Memory): void {
+  const view = header(mem);
+  const state = stateOf(mem);
+  const allPages = mem.size >>> PAGE_SHIFT;
+  mem.fill(state.touchedAt, 0, allPages);
+  mem.fill(state.slotsAt, 0, allPages * 4);
+  state.count = 0;
+  state.slots = 0;
+  state.slabLength = Math.ceil((view.slabNext - view.slab.start) / 64) * 64;
+  mem.copy(state.slabCopy, view.slab.start, state.slabLength);
+  view.tracking = 1;
+}
+
+/** Stops tracking; the machine stays as it is. */
+export function dropSnapshot(mem: Memory): void {
+  header(mem).tracking = 0;
+}
+
+/** Says that a range outside the slab is about to change. */
+export function touch(mem: Memory, at: number, length: number): void {
+  if (header(mem).tracking === 0) return;
+  const state = stateOf(mem);
+  const last = (at + length - 1) >>> PAGE_SHIFT;
+  for (let page = at >>> PAGE_SHIFT; page <= last; page++) {
+    if (mem.u8[state.touchedAt + page] === 0) touchPage(mem, state, page);
+  }
+}
+
+function touchPage(mem: Memory, state: SnapshotState, page: number): void {
+  mem.u8[state.touchedAt + page] = 1;
+  const slotIndex = (state.slotsAt >>> 2) + page;
+  if (mem.u32[slotIndex] === 0) {
+    if (state.slots === state.maxSlots) {
+      bug(`runs from this snapshot changed more than ${state.maxSlots} pages; a smaller workload fits`);
+    }
+    const slot = state.slots++;
+    mem.u32[slotIndex] = slot + 1;
+    mem.f64[(state.hashesAt >>> 3) + slot] = -1;
+    mem.copy(undoSlot(mem, slot), page * PAGE_SIZE, PAGE_SIZE);
+  }
+  mem.u32[(state.listAt >>> 2) + state.count] = page;
+  state.count += 1;
+}
+
+/** Makes the machine what it was when the snapshot was taken. */
+export function restoreSnapshot(mem: Memory): void {
+  const view = header(mem);
+  const state = stateOf(mem);
+  mem.copy(view.slab.start, state.slabCopy, state.slabLength);
+  for (let i = 0; i < state.count; i++) {
+    const page = mem.u32[(state.listAt >>> 2) + i] as number;
+    const slot = (mem.u32[(state.slotsAt >>> 2) + page] as number) - 1;
+    mem.copy(page * PAGE_SIZE, undoSlot(mem, slot), PAGE_SIZE);
+    mem.u8[state.touchedAt + page] = 0;
+  }
+  state.count = 0;
+}
+
+/** How many pages were touched since the snapshot was taken or restored. */
+export function touchedPages(mem: Memory): number {
+  return stateOf(mem).count;
+}
+
+const HASH_RANGE = 2 ** 52;
+
+/**
+ * A 52-bit hash of the machine's state relative to the snapshot: equal states have equal hashes, in
+ * whatever order their pages were touched, and a page that was changed and changed back does not count.
+ */
+export function hashState(mem: Memory): number {
+  const view = header(mem);
+  const state = stateOf(mem);
+  let sum = mem.bulk.hash(view.slab.start, state.slabLength, 0);
+  for (let i = 0; i < state.count; i++) {
+    const page = mem.u32[(state.listAt >>> 2) + i] as number;
+    const slot = (mem.u32[(state.slotsAt >>> 2) + page] as number) - 1;
+    const known = (state.hashesAt >>> 3) + slot;
+    if (mem.f64[known] === -1) mem.f64[known] = mem.bulk.hash(undoSlot(mem, slot), PAGE_SIZE, page);
+    sum += mem.bulk.hash(page * PAGE_SIZE, PAGE_SIZE, page) - (mem.f64[known] as number);
+    // One range at most above or below, so that no sum leaves the exact integers.
+    if (sum < 0) sum += HASH_RANGE;
+    else if (sum >= HASH_RANGE) sum -= HASH_RANGE;
+  }
+  return sum;
+}
