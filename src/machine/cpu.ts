@@ -4,7 +4,7 @@
 // which engine, if any, is in control.  Without an engine the machine runs free: step does nothing, park
 // is Atomics.wait, wake is Atomics.notify.
 
-import { bug } from "./bug.ts";
+import { bug } from "./errors.ts";
 import type { QuietCell } from "./cell.ts";
 import { HOST_TASK } from "./limits.ts";
 

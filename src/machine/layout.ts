@@ -11,7 +11,7 @@
 //
 // A machine is attached to by its memory alone: everything needed is in the header.
 
-import { assert, bug } from "./bug.ts";
+import { assert, bug } from "./errors.ts";
 import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "./limits.ts";
 import { Memory, PAGE_SIZE } from "./memory.ts";
 import { embed, quiet, struct, structById, u32, type AnyStruct, type ViewOf } from "./struct.ts";

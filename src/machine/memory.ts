@@ -3,8 +3,8 @@
 // Addresses are byte offsets from its start, unsigned, below 4 GiB.  Address 0 is never used, so that it
 // can mean "none".  Shift addresses with >>> only: half of them are negative as signed integers.
 
-import { bulkOver, type Bulk } from "./bulk.ts";
-import { WASM_PAGE, wasm, type WasmMemory } from "./wasm.ts";
+import { bulkOver, type Bulk } from "./wasm/bulk.ts";
+import { WASM_PAGE, wasm, type WasmMemory } from "./wasm/namespace.ts";
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 1 << PAGE_SHIFT;

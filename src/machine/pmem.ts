@@ -5,7 +5,7 @@
 // model of volatile caches fits behind these functions.  Free space starts as STALE bytes: what a disk
 // held before the file system was made.  Nothing in here announces a copy: the caller knows its pieces.
 
-import { assert } from "./bug.ts";
+import { assert } from "./errors.ts";
 import { Op, step } from "./cpu.ts";
 import { header } from "./layout.ts";
 import { PAGE_SIZE, type Memory } from "./memory.ts";

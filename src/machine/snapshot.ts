@@ -8,7 +8,7 @@
 // A page's copy stays valid for the snapshot's life, so later runs that touch it again copy nothing.
 // Only one task may run while pages are tracked: the scheduler's baton is the lock of these maps.
 
-import { bug } from "./bug.ts";
+import { bug } from "./errors.ts";
 import { allocateControl, header, Root, rootView, setRoot } from "./layout.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "./memory.ts";
 import { struct, u32, type ViewOf } from "./struct.ts";

@@ -4,7 +4,7 @@
 // The module is assembled here, from the opcodes of the WebAssembly 1.0 binary format and its bulk
 // memory and threads extensions, so that the build needs no other tool than tsc.
 
-import { WASM_PAGE, wasm, type WasmMemory } from "./wasm.ts";
+import { WASM_PAGE, wasm, type WasmMemory } from "./namespace.ts";
 
 export interface Bulk {
   /** Copies `length` bytes; the ranges may overlap. */
