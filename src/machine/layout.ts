@@ -194,6 +194,19 @@ export function rootView<S extends AnyStruct>(mem: Memory, root: Root, type: S):
   return view;
 }
 
+/**
+ * The struct at an address, as a view made once for this thread.  For elements of `allocate`d arrays only:
+ * an address there keeps its type for the machine's life.
+ */
+export function viewAt<S extends AnyStruct>(mem: Memory, type: S, at: number): ViewOf<S> {
+  let view = mem.views.get(at) as ViewOf<S> | undefined;
+  if (view === undefined) {
+    view = type.of(mem, at) as ViewOf<S>;
+    mem.views.set(at, view);
+  }
+  return view;
+}
+
 /** What lies at an address, in words: "inode#3.sem.count", "media block 71 + 0x200". */
 export function describe(mem: Memory, at: number): string {
   const view = header(mem);

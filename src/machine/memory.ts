@@ -25,6 +25,9 @@ export class Memory {
   /** Views of long-lived structs, by their root; a cache, never state (see `layout.ts`). */
   readonly roots: (object | undefined)[] = [];
 
+  /** Views of structs in the slab, by their address; a cache like `roots`. */
+  readonly views = new Map<number, object>();
+
   /** The page fault vector: code, not state.  Set once when the kernel attaches to the memory. */
   faultHandler: FaultHandler | undefined = undefined;
 
