@@ -83,6 +83,8 @@ export function park(cell: QuietCell, seen: number): void {
     engine.park(cell, seen);
     return;
   }
+  // Most waits are short, and sleeping takes as long as a hundred of them.
+  for (let i = 0; i < SPINS; i++) if (Atomics.load(cell.mem.i32, cell.index) !== seen) return;
   const patience = task === HOST_TASK ? HOST_PATIENCE : Infinity;
   const outcome = Atomics.wait(cell.mem.i32, cell.index, seen, patience);
   if (outcome === "timed-out") bug(`the host waited ${HOST_PATIENCE} ms for a lock that no task gave up`);
@@ -93,6 +95,9 @@ export function wake(cell: QuietCell, count = Infinity): void {
   if (engine !== undefined) engine.wake(cell, count);
   else Atomics.notify(cell.mem.i32, cell.index, count);
 }
+
+/** How often a free-running task looks again before it sleeps: one or two microseconds. */
+const SPINS = 100;
 
 /** How long the host's thread waits for a lock before it calls that a deadlock, in milliseconds. */
 const HOST_PATIENCE = 30_000;

@@ -80,16 +80,9 @@ const MAX_OBJECTS = 256;
 const SLAB_LENGTH = 2 * MIB;
 const CONTROL_LENGTH = 32 * MIB;
 
-const headers = new WeakMap<Memory, Header>();
-
 /** The header of a machine's memory. */
 export function header(mem: Memory): Header {
-  let view = headers.get(mem);
-  if (view === undefined) {
-    view = Header.of(mem, HEADER_AT);
-    headers.set(mem, view);
-  }
-  return view;
+  return (mem.header ??= Header.of(mem, HEADER_AT)) as Header;
 }
 
 const pages = (bytes: number): number => Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;

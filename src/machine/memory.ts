@@ -22,6 +22,9 @@ export class Memory {
   readonly f64: Float64Array<SharedArrayBuffer>;
   readonly bulk: Bulk;
 
+  /** The view of the machine's header; a cache (see `layout.ts`). */
+  header: object | undefined = undefined;
+
   /** Views of long-lived structs, by their root; a cache, never state (see `layout.ts`). */
   readonly roots: (object | undefined)[] = [];
 
