@@ -1,0 +1,50 @@
+// A sequence count: readers take nothing and look again when a writer was there meanwhile.
+//
+//   seq = readSeqBegin(count);  …read…  if (readSeqRetry(count, seq)) look again
+//
+// Odd while a writer is at work; writers exclude each other by a lock of their own.  A reader that meets
+// a writer sleeps until the writer is done, because under control spinning would wait for ever.
+// The count grows with every write and never goes back: machines that differ in it alone are different.
+//
+// kernel: seqcount_t
+
+import { Op, park, step, wake } from "../machine/cpu.ts";
+import { assert } from "../machine/errors.ts";
+import { quiet, struct, type ViewOf } from "../machine/struct.ts";
+
+export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
+export type SeqCount = ViewOf<typeof SeqCount>;
+
+export function initSeqCount(count: SeqCount): void {
+  count.sequence.store(0);
+  count.waiting.store(0);
+}
+
+export function writeSeqBegin(count: SeqCount): void {
+  step(Op.update, count.at);
+  assert((count.sequence.add(1) & 1) === 0, "a sequence count has one writer at a time");
+}
+
+export function writeSeqEnd(count: SeqCount): void {
+  step(Op.update, count.at);
+  assert((count.sequence.add(1) & 1) === 1, "a sequence count is left by the writer that entered it");
+  if (count.waiting.load() > 0) wake(count.sequence);
+}
+
+/** The sequence to hand to `readSeqRetry`; sleeps while a writer is at work. */
+export function readSeqBegin(count: SeqCount): number {
+  step(Op.load, count.at);
+  const first = count.sequence.load();
+  if ((first & 1) === 0) return first;
+  count.waiting.add(1);
+  let seen = first;
+  for (; (seen & 1) === 1; seen = count.sequence.load()) park(count.sequence, seen);
+  count.waiting.add(-1);
+  return seen;
+}
+
+/** Whether a writer was there since `readSeqBegin` returned `sequence`: what was read may be torn. */
+export function readSeqRetry(count: SeqCount, sequence: number): boolean {
+  step(Op.load, count.at);
+  return count.sequence.load() !== sequence;
+}
