@@ -1,0 +1,90 @@
+// Group descriptors: where they lie, and their fields.  Mount has checked every block number in them.
+
+import { bufferAt, bufferData, getBuffer, Kind, releaseBuffer, setKind, type Buffer } from "./buffer.ts";
+import { hasGroupChecksums, type SuperBlock } from "./super.ts";
+import { Compat, ReadOnlyCompat } from "./media/features.ts";
+import { RawGroup } from "./media/group.ts";
+import { RawSuperBlock, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
+
+/** The buffer with a group's descriptor; give it back with `releaseGroup`. */
+export function getGroup(sb: SuperBlock, group: number): Buffer | number {
+  const perBlock = sb.blockSize / sb.descriptorSize;
+  const buffer = getBuffer(sb, sb.firstDataBlock + 1 + Math.floor(group / perBlock));
+  if (typeof buffer !== "number") setKind(buffer, Kind.groupDescriptors);
+  return buffer;
+}
+
+export function releaseGroup(buffer: Buffer): void {
+  releaseBuffer(buffer);
+}
+
+/** The descriptor in the buffer that `getGroup` gave.  Its wide half is there only with 64 bytes and more. */
+export function rawGroup(sb: SuperBlock, buffer: Buffer, group: number): RawGroup {
+  const perBlock = sb.blockSize / sb.descriptorSize;
+  return RawGroup.of(sb.mem, bufferData(buffer) + (group % perBlock) * sb.descriptorSize);
+}
+
+export function firstBlockOf(sb: SuperBlock, group: number): number {
+  return sb.firstDataBlock + group * sb.blocksPerGroup;
+}
+
+/** Blocks of a group; the last one may be short. */
+export function blocksOf(sb: SuperBlock, group: number): number {
+  return Math.min(sb.blocksPerGroup, sb.blockCount - firstBlockOf(sb, group));
+}
+
+/** Blocks that an inode table takes. */
+export function tableBlocks(sb: SuperBlock): number {
+  return Math.ceil((sb.inodesPerGroup * sb.inodeSize) / sb.blockSize);
+}
+
+function isPowerOf(base: number, value: number): boolean {
+  let power = base;
+  while (power < value) power *= base;
+  return power === value;
+}
+
+/** Whether a group starts with a copy of the superblock and the descriptors. */
+export function hasSuperBlock(sb: SuperBlock, group: number): boolean {
+  if (group === 0) return true;
+  if ((sb.featureCompat & Compat.sparse_super2) !== 0) {
+    const raw =
+      bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET + RawSuperBlock.offset("s_backup_bgs");
+    return sb.mem.u32[raw >>> 2] === group || sb.mem.u32[(raw >>> 2) + 1] === group;
+  }
+  if (group === 1 || (sb.featureReadOnly & ReadOnlyCompat.sparse_super) === 0) return true;
+  return (group & 1) === 1 && (isPowerOf(3, group) || isPowerOf(5, group) || isPowerOf(7, group));
+}
+
+/** Blocks at the start of a group that superblock, descriptors and their reserve take. */
+export function baseBlocks(sb: SuperBlock, group: number): number {
+  return hasSuperBlock(sb, group) ? 1 + sb.descriptorBlocks + sb.reservedDescriptorBlocks : 0;
+}
+
+/** Whether a group's flag counts: without checksums the flags mean nothing. */
+export function groupFlag(sb: SuperBlock, raw: RawGroup, flag: number): boolean {
+  return hasGroupChecksums(sb) && (raw.bg_flags & flag) !== 0;
+}
+
+/** Whether any of the blocks holds the file system's own structures.  kernel: ext4_inode_block_valid */
+export function overlapsMetadata(sb: SuperBlock, start: number, count: number): boolean | number {
+  const end = start + count;
+  const from = Math.floor((start - sb.firstDataBlock) / sb.blocksPerGroup);
+  const to = Math.floor((end - 1 - sb.firstDataBlock) / sb.blocksPerGroup);
+  for (let group = from; group <= to; group++) {
+    if (start < firstBlockOf(sb, group) + baseBlocks(sb, group)) return true;
+  }
+  // With flex_bg the bitmaps and tables of a group may lie in any other.
+  for (let group = 0; group < sb.groupCount; group++) {
+    const buffer = getGroup(sb, group);
+    if (typeof buffer === "number") return buffer;
+    const raw = rawGroup(sb, buffer, group);
+    const hit =
+      (raw.bg_block_bitmap_lo >= start && raw.bg_block_bitmap_lo < end) ||
+      (raw.bg_inode_bitmap_lo >= start && raw.bg_inode_bitmap_lo < end) ||
+      (raw.bg_inode_table_lo < end && start < raw.bg_inode_table_lo + tableBlocks(sb));
+    releaseGroup(buffer);
+    if (hit) return true;
+  }
+  return false;
+}

@@ -1,0 +1,53 @@
+// Commit: what handles have changed becomes durable, all of it or nothing of it being seen half done by them.
+//
+// There is no log yet: the blocks are written to their places, and a crash in between leaves some old and
+// some new.  The cost grows with the blocks that changed, not with the cache.
+//
+// kernel: jbd2_journal_commit_transaction
+
+import { assert } from "../../machine/errors.ts";
+import { fence, flush, storeCopy } from "../../machine/pmem.ts";
+import { touch } from "../../machine/snapshot.ts";
+import { note, Note } from "../../machine/trace.ts";
+import { downWrite, upWrite } from "../../locks/rwsem.ts";
+import { bufferAt, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
+import { SUPERBLOCK_OFFSET, RawSuperBlock } from "../media/superblock.ts";
+import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
+import { seal, sealsElsewhere } from "./seal.ts";
+import { currentHandle, journalOf } from "./state.ts";
+
+/** Writes every changed block of metadata to media and waits until it is durable. */
+export function commit(sb: SuperBlock): number {
+  const { mem } = sb;
+  assert(currentHandle(mem).depth === 0, "a task does not commit inside a handle: it would wait for itself");
+  const { sem } = journalOf(mem);
+  downWrite(sem);
+  writeCounts(sb);
+  const buffers = dirtyBuffers(mem);
+  for (const buffer of buffers) if (sealsElsewhere(buffer)) seal(sb, buffer);
+  for (const buffer of buffers) if (!sealsElsewhere(buffer)) seal(sb, buffer);
+  for (const buffer of buffers) {
+    const to = mediaAddress(sb, buffer.block);
+    storeCopy(mem, to, buffer.data, BLOCK_SIZE);
+    flush(mem, to, BLOCK_SIZE);
+    setClean(buffer);
+  }
+  if (buffers.length > 0) {
+    fence(mem);
+    note(mem, Note.commit, buffers.length);
+  }
+  upWrite(sem);
+  return 0;
+}
+
+/** The superblock's counts follow the groups' at commit: no operation pays a block for them. */
+function writeCounts(sb: SuperBlock): void {
+  if (sb.countsChanged === 0) return;
+  const buffer = bufferAt(sb.mem, sb.superBuffer);
+  const raw = RawSuperBlock.of(sb.mem, buffer.data + SUPERBLOCK_OFFSET);
+  touch(sb.mem, buffer.data, BLOCK_SIZE);
+  setDirty(buffer);
+  raw.s_free_blocks_count_lo = sb.freeBlocks;
+  raw.s_free_inodes_count = sb.freeInodes;
+  sb.countsChanged = 0;
+}

@@ -1,0 +1,81 @@
+// The checksums of the media format: crc32c (metadata_csum) and crc16 (uninit_bg without it).
+//
+// ext4 starts from a seed and does not invert the result at the end, so a checksum can be carried on:
+// crc32c(mem, crc32c(mem, seed, a, n), a + n, m) is that of n + m bytes.
+
+import type { Memory } from "../../machine/memory.ts";
+
+const SLICES = 4;
+const slices = makeSlices();
+
+/** Table `k` (256 words each) advances a byte by `k` more bytes, so that four go at a time. */
+function makeSlices(): Uint32Array {
+  const table = new Uint32Array(SLICES * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte;
+    for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0x82f63b78 : 0);
+    table[byte] = value;
+  }
+  for (let at = 256; at < table.length; at++) {
+    const before = table[at - 256] as number;
+    table[at] = (before >>> 8) ^ (table[before & 0xff] as number);
+  }
+  return table;
+}
+
+const crc16Table = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0xa001 : 0);
+  return value;
+});
+
+const oneByte = (crc: number, byte: number): number => (crc >>> 8) ^ (slices[(crc ^ byte) & 0xff] as number);
+
+function oneWord(crc: number, word: number): number {
+  const mixed = crc ^ word;
+  return (
+    (slices[768 + (mixed & 0xff)] as number) ^
+    (slices[512 + ((mixed >>> 8) & 0xff)] as number) ^
+    (slices[256 + ((mixed >>> 16) & 0xff)] as number) ^
+    (slices[mixed >>> 24] as number)
+  );
+}
+
+/** Carries a crc32c on over a range of the memory. */
+export function crc32c(mem: Memory, seed: number, at: number, length: number): number {
+  let crc = seed;
+  let here = at;
+  const end = at + length;
+  while (here < end && (here & 3) !== 0) crc = oneByte(crc, mem.u8[here++] as number);
+  for (; here + 4 <= end; here += 4) crc = oneWord(crc, mem.u32[here >>> 2] as number);
+  while (here < end) crc = oneByte(crc, mem.u8[here++] as number);
+  return crc >>> 0;
+}
+
+/** Carries a crc32c on over a number, as its four bytes lie on media. */
+export function crc32cNumber(seed: number, value: number): number {
+  return oneWord(seed, value) >>> 0;
+}
+
+/** Carries a crc16 on over a range of the memory. */
+export function crc16(mem: Memory, seed: number, at: number, length: number): number {
+  let crc = seed;
+  for (let here = at; here < at + length; here++) {
+    crc = (crc >>> 8) ^ (crc16Table[(crc ^ (mem.u8[here] as number)) & 0xff] as number);
+  }
+  return crc;
+}
+
+/** Carries a crc16 on over a number, as its four bytes lie on media. */
+export function crc16Number(seed: number, value: number): number {
+  let crc = seed;
+  for (let shift = 0; shift < 32; shift += 8) {
+    crc = (crc >>> 8) ^ (crc16Table[(crc ^ (value >>> shift)) & 0xff] as number);
+  }
+  return crc;
+}
+
+/** Carries a crc32c on over two zero bytes: where a checksum itself lies, it counts as zero. */
+export function crc32cTwoZeros(crc: number): number {
+  return oneByte(oneByte(crc, 0), 0) >>> 0;
+}

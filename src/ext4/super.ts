@@ -1,0 +1,72 @@
+// The mounted file system: what the superblock says, checked once at mount, and the counters that change.
+//
+//   immutable while mounted   everything above `allocMutex`
+//   under allocMutex          freeBlocks, freeInodes, countsChanged, and all bitmaps and group descriptors
+//   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
+//   under sparseMutex         nothing of ours: mm/filemap_xip.c's xip_sparse_mutex, for the designs of its time
+//
+// Lock order: handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
+
+import type { Memory } from "../machine/memory.ts";
+import { mediaAt } from "../machine/pmem.ts";
+import { rootView, Root } from "../machine/layout.ts";
+import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { Mutex } from "../locks/mutex.ts";
+import { ReadOnlyCompat } from "./media/features.ts";
+
+/** Blocks are as large as pages: data is mapped, so nothing else would do. */
+export const BLOCK_SIZE = 4096;
+export const BLOCK_SHIFT = 12;
+
+/** The file system of a machine; a negative error number where a call failed is never one of these. */
+export const SuperBlock = struct("superblock", {
+  mounted: u32,
+  blockSize: u32,
+  blockCount: u32, // of the file system; the media may be larger
+  firstDataBlock: u32,
+  groupCount: u32,
+  blocksPerGroup: u32,
+  inodesPerGroup: u32,
+  inodeCount: u32,
+  inodeSize: u32, // bytes of an inode on media: 128, 256 …
+  wantExtraSize: u32, // i_extra_isize of new inodes
+  firstInode: u32, // the first that is not reserved
+  descriptorSize: u32, // of a group: 32 or 64 and more
+  descriptorBlocks: u32,
+  reservedDescriptorBlocks: u32, // kept behind them for growing
+  featureCompat: u32,
+  featureIncompat: u32,
+  featureReadOnly: u32,
+  csumSeed: u32, // metadata_csum: what every checksum starts from
+  superBuffer: u32, // the superblock's buffer, pinned: its address
+  zerooutKb: u32, // mount option extent_max_zeroout_kb
+
+  allocMutex: embed(Mutex),
+  freeBlocks: u32,
+  freeInodes: u32,
+  countsChanged: u32, // the two above differ from the superblock's buffer
+
+  orphanMutex: embed(Mutex),
+  sparseMutex: embed(Mutex),
+});
+export type SuperBlock = ViewOf<typeof SuperBlock>;
+
+/** The machine's file system, mounted or not. */
+export function superBlock(mem: Memory): SuperBlock {
+  return rootView(mem, Root.superblock, SuperBlock);
+}
+
+/** Whether metadata carries crc32c checksums. */
+export function hasChecksums(sb: SuperBlock): boolean {
+  return (sb.featureReadOnly & ReadOnlyCompat.metadata_csum) !== 0;
+}
+
+/** Whether groups can be uninitialised, which takes checksums of one kind or the other. */
+export function hasGroupChecksums(sb: SuperBlock): boolean {
+  return (sb.featureReadOnly & (ReadOnlyCompat.metadata_csum | ReadOnlyCompat.uninit_bg)) !== 0;
+}
+
+/** Where a block lies on media: the address of its first byte. */
+export function mediaAddress(sb: SuperBlock, block: number): number {
+  return mediaAt(sb.mem, block * BLOCK_SIZE);
+}
