@@ -1,0 +1,298 @@
+// What the tasks of stress.test.ts do.  The counters are plain words: only the lock under test keeps two
+// tasks from losing each other's updates.  `dawdle` makes holders slow enough that others fall asleep.
+
+import { complete, Completion, completeAll, waitForCompletion } from "../../src/locks/completion.ts";
+import { Mutex, mutexLock, mutexTryLock, mutexUnlock } from "../../src/locks/mutex.ts";
+import {
+  downgradeWrite,
+  downRead,
+  downReadTry,
+  downWrite,
+  downWriteTry,
+  RwSem,
+  upRead,
+  upWrite,
+} from "../../src/locks/rwsem.ts";
+import {
+  readSeqBegin,
+  readSeqRetry,
+  SeqCount,
+  writeSeqBegin,
+  writeSeqEnd,
+} from "../../src/locks/seqcount.ts";
+import { SpinLock, spinLock, spinUnlock } from "../../src/locks/spinlock.ts";
+import { lockBit, unlockBit } from "../../src/locks/wait-bit.ts";
+import type { Memory } from "../../src/machine/memory.ts";
+import { embed, quiet, struct, u32, type ViewOf } from "../../src/machine/struct.ts";
+
+export const Stress = struct("lock_stress", {
+  spin: embed(SpinLock),
+  mutex: embed(Mutex),
+  sem: embed(RwSem),
+  seq: embed(SeqCount),
+  ping: embed(Completion),
+  pong: embed(Completion),
+  bits: quiet,
+  stop: quiet,
+  first: u32, // the two counters of one promise: equal whenever nobody writes
+  second: u32,
+  third: u32, // counters under bit 1, 17 and 31
+  fourth: u32,
+  fifth: u32,
+});
+
+const stress = (mem: Memory, at: number): ViewOf<typeof Stress> => Stress.of(mem, at);
+
+/** Every 16th time takes some microseconds. */
+function dawdle(it: ViewOf<typeof Stress>, round: number): void {
+  if (round % 16 === 0) for (let i = 0; i < 500; i++) it.stop.load();
+}
+
+export function countSpinning(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    spinLock(it.spin);
+    it.first += 1;
+    dawdle(it, i);
+    spinUnlock(it.spin);
+  }
+}
+
+export function countInMutex(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    mutexLock(it.mutex);
+    const seen = it.first;
+    dawdle(it, i);
+    it.first = seen + 1;
+    mutexUnlock(it.mutex);
+  }
+}
+
+/** Counts only when the mutex is free at once; returns how often it was. */
+export function countWhenFree(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let got = 0;
+  for (let i = 0; i < rounds; i++) {
+    if (!mutexTryLock(it.mutex)) continue;
+    const seen = it.first;
+    dawdle(it, i);
+    it.first = seen + 1;
+    mutexUnlock(it.mutex);
+    got++;
+  }
+  return got;
+}
+
+export function countUnlocked(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    const seen = it.first;
+    dawdle(it, i);
+    it.first = seen + 1;
+  }
+}
+
+export function write(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    downWrite(it.sem);
+    it.first += 1;
+    dawdle(it, i);
+    it.second += 1;
+    upWrite(it.sem);
+  }
+}
+
+/** Returns how many of its reads were torn. */
+export function read(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let torn = 0;
+  for (let i = 0; i < rounds; i++) {
+    downRead(it.sem);
+    const first = it.first;
+    dawdle(it, i);
+    if (it.second !== first) torn++;
+    upRead(it.sem);
+  }
+  return torn;
+}
+
+/** The same pair through the tries; returns [writes, torn reads]. */
+export function tryBoth(mem: Memory, at: number, rounds: number): [number, number] {
+  const it = stress(mem, at);
+  let [writes, torn] = [0, 0];
+  for (let i = 0; i < rounds; i++) {
+    if (downWriteTry(it.sem)) {
+      it.first += 1;
+      dawdle(it, i);
+      it.second += 1;
+      writes++;
+      upWrite(it.sem);
+    }
+    if (!downReadTry(it.sem)) continue;
+    if (it.first !== it.second) torn++;
+    upRead(it.sem);
+  }
+  return [writes, torn];
+}
+
+/** Writes, keeps the read side, and returns how often another write came in between. */
+export function writeThenRead(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let overtaken = 0;
+  for (let i = 0; i < rounds; i++) {
+    downWrite(it.sem);
+    it.first += 1;
+    it.second += 1;
+    const mine = it.first;
+    downgradeWrite(it.sem);
+    dawdle(it, i);
+    if (it.first !== mine || it.second !== mine) overtaken++;
+    upRead(it.sem);
+  }
+  return overtaken;
+}
+
+/** Has the read side while the partner has it too: neither leaves before both are in. */
+export function meetAsFirst(mem: Memory, at: number, rounds: number): void {
+  meet(stress(mem, at), rounds, "ping", "pong");
+}
+
+export function meetAsSecond(mem: Memory, at: number, rounds: number): void {
+  meet(stress(mem, at), rounds, "pong", "ping");
+}
+
+function meet(
+  it: ViewOf<typeof Stress>,
+  rounds: number,
+  mine: "ping" | "pong",
+  other: "ping" | "pong",
+): void {
+  for (let i = 0; i < rounds; i++) {
+    downRead(it.sem);
+    complete(it[mine]);
+    waitForCompletion(it[other]);
+    upRead(it.sem);
+  }
+}
+
+/** A stream of reads, until `stop`; says after the first that it flows. */
+export function readUntilStopped(mem: Memory, at: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; it.stop.load() === 0; i++) {
+    downRead(it.sem);
+    dawdle(it, 0);
+    upRead(it.sem);
+    if (i === 0) complete(it.ping);
+  }
+}
+
+export function writeUntilStopped(mem: Memory, at: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; it.stop.load() === 0; i++) {
+    downWrite(it.sem);
+    dawdle(it, 0);
+    upWrite(it.sem);
+    if (i === 0) complete(it.ping);
+  }
+}
+
+/** Writes while three streams flow, then stops them. */
+export function writeThenStop(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < 3; i++) waitForCompletion(it.ping);
+  write(mem, at, rounds);
+  it.stop.store(1);
+}
+
+export function readThenStop(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < 3; i++) waitForCompletion(it.ping);
+  read(mem, at, rounds);
+  it.stop.store(1);
+}
+
+export function writeSequence(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    spinLock(it.spin);
+    writeSeqBegin(it.seq);
+    it.first += 1;
+    dawdle(it, i);
+    it.second += 1;
+    writeSeqEnd(it.seq);
+    spinUnlock(it.spin);
+  }
+}
+
+/** Returns [torn reads that passed, reads that had to look again]. */
+export function readSequence(mem: Memory, at: number, rounds: number): [number, number] {
+  const it = stress(mem, at);
+  let [torn, again] = [0, 0];
+  for (let i = 0; i < rounds; i++) {
+    for (;;) {
+      const sequence = readSeqBegin(it.seq);
+      const first = it.first;
+      dawdle(it, i);
+      const second = it.second;
+      if (readSeqRetry(it.seq, sequence)) {
+        again++;
+        continue;
+      }
+      if (first !== second) torn++;
+      break;
+    }
+  }
+  return [torn, again];
+}
+
+export function countUnderBits(mem: Memory, at: number, rounds: number, task: number): void {
+  const it = stress(mem, at);
+  const counters = [
+    { bit: 1, name: "third" },
+    { bit: 17, name: "fourth" },
+    { bit: 31, name: "fifth" },
+  ] as const;
+  for (let i = 0; i < rounds; i++) {
+    const { bit, name } = counters[(i + task) % 3] as (typeof counters)[number];
+    lockBit(it.bits, bit);
+    const seen = it[name];
+    dawdle(it, i);
+    it[name] = seen + 1;
+    unlockBit(it.bits, bit);
+  }
+}
+
+export function pingThenPong(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    it.first += 1;
+    complete(it.ping);
+    waitForCompletion(it.pong);
+  }
+}
+
+/** Returns how often it was let through before its partner had counted. */
+export function pongAfterPing(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let early = 0;
+  for (let i = 0; i < rounds; i++) {
+    waitForCompletion(it.ping);
+    if (it.first !== i + 1) early++;
+    complete(it.pong);
+  }
+  return early;
+}
+
+export function waitForPing(mem: Memory, at: number): number {
+  const it = stress(mem, at);
+  waitForCompletion(it.ping);
+  return it.first;
+}
+
+export function openForAll(mem: Memory, at: number): void {
+  const it = stress(mem, at);
+  it.first = 7;
+  completeAll(it.ping);
+}
