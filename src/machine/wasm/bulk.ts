@@ -74,7 +74,9 @@ function body(locals: number[][], code: number[]): number[] {
   return [...unsigned(bytes.length), ...bytes];
 }
 
-// Four independent lanes of xor, multiply, rotate: one lane would wait for its own multiplication.
+// Four independent lanes: one would wait for its own multiplication.  Each takes every fourth word as
+// XXH64 does: the word is multiplied before it goes in and the lane after, because a multiplication only
+// carries upwards.  With one of them, the highest bit of a word and one bit of the lane's next word were alike.
 const LANES = 4;
 const PRIME_1 = 0x9e3779b185ebca87n;
 const PRIME_2 = 0xc2b2ae3d27d4eb4fn;
@@ -97,11 +99,13 @@ function hashBody(): number[] {
     op.i64Load,
     3,
     index * 8,
-    op.i64Xor,
     ...constant(PRIME_2),
     op.i64Mul,
-    ...constant(29n),
+    op.i64Add,
+    ...constant(31n),
     op.i64Rotl,
+    ...constant(PRIME_1),
+    op.i64Mul,
     ...set(lane(index)),
   ]);
   const mix = Array.from({ length: LANES - 1 }, (_, index) => [
