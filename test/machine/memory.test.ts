@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { createMemory, header } from "../../src/machine/layout.ts";
+import { GIB, MIB } from "../../src/machine/limits.ts";
+import { Memory } from "../../src/machine/memory.ts";
+
+const AT = 8192;
+const TRAP = /out of bounds/;
+const filled = (): Memory => {
+  const mem = Memory.create(65536);
+  for (let i = 0; i < 4096; i++) mem.u8[AT + i] = (i * 7 + (i >>> 8)) & 0xff;
+  return mem;
+};
+
+describe("bulk operations", () => {
+  test("a copy with overlapping ranges moves the bytes as they were, in both directions", () => {
+    for (const [from, to] of [
+      [AT, AT + 13],
+      [AT + 13, AT],
+    ] as const) {
+      const mem = filled();
+      const bytes = mem.read(from, 1000);
+      mem.copy(to, from, 1000);
+      expect(mem.read(to, 1000)).toEqual(bytes);
+    }
+  });
+
+  test("a copy and a fill touch the range and no byte beside it", () => {
+    const mem = filled();
+    const before = mem.read(AT, 4096);
+    mem.fill(AT + 100, 0xee, 33);
+    mem.copy(AT + 200, AT + 1000, 33);
+    const after = mem.read(AT, 4096);
+    expect(after.subarray(100, 133)).toEqual(new Uint8Array(33).fill(0xee));
+    expect(after.subarray(200, 233)).toEqual(before.subarray(1000, 1033));
+    for (const [start, end] of [
+      [0, 100],
+      [133, 200],
+      [233, 4096],
+    ] as const) {
+      expect(after.subarray(start, end)).toEqual(before.subarray(start, end));
+    }
+  });
+
+  test("nothing outside the memory can be written", () => {
+    const mem = Memory.create(65536);
+    expect(() => mem.fill(65530, 1, 7)).toThrow(TRAP);
+    expect(() => mem.copy(65530, 0, 7)).toThrow(TRAP);
+    expect(mem.read(65530, 6)).toEqual(new Uint8Array(6));
+  });
+
+  test("bytes above 2 GiB are reached: addresses are unsigned", { timeout: 30_000 }, () => {
+    const mem = Memory.create(2 * GIB + 1 * MIB);
+    const high = 2 * GIB + 4096;
+    mem.fill(high, 0x5a, 64);
+    mem.copy(high + 64, high, 64);
+    expect(mem.read(high, 128)).toEqual(new Uint8Array(128).fill(0x5a));
+    expect(mem.bulk.hash(high, 64, 1)).toBe(mem.bulk.hash(high + 64, 64, 1));
+  });
+});
+
+describe("the hash", () => {
+  test("is a whole number below 2^52, the same for the same bytes wherever they lie", () => {
+    const mem = filled();
+    mem.copy(AT + 4096, AT, 4096);
+    const hash = mem.bulk.hash(AT, 4096, 3);
+    expect(hash).toBe(mem.bulk.hash(AT + 4096, 4096, 3));
+    expect(Number.isInteger(hash) && hash >= 0 && hash < 2 ** 52).toBe(true);
+  });
+
+  test("changes with the seed, with every bit of the range, and differently with every two bits", () => {
+    const mem = filled();
+    const flip = (bit: number): void => {
+      const at = AT + (bit >>> 3);
+      mem.u8[at] = (mem.u8[at] as number) ^ (1 << (bit & 7));
+    };
+    const BITS = 64 * 8; // two words of each lane
+    const hashes = new Set([mem.bulk.hash(AT, 64, 0), mem.bulk.hash(AT, 64, 1)]);
+    for (let one = 0; one < BITS; one++) {
+      flip(one);
+      hashes.add(mem.bulk.hash(AT, 64, 0));
+      for (let other = 0; other < one; other++) {
+        flip(other);
+        hashes.add(mem.bulk.hash(AT, 64, 0));
+        flip(other);
+      }
+      flip(one);
+    }
+    expect(hashes.size).toBe(2 + BITS + (BITS * (BITS - 1)) / 2);
+  });
+
+  test("tells two swapped words apart, in one lane and in two", () => {
+    const mem = filled();
+    const swapped = (one: number, other: number): number => {
+      const [a, b] = [mem.f64[one] as number, mem.f64[other] as number];
+      [mem.f64[one], mem.f64[other]] = [b, a];
+      const hash = mem.bulk.hash(AT, 128, 0);
+      [mem.f64[one], mem.f64[other]] = [a, b];
+      return hash;
+    };
+    const first = AT >>> 3;
+    const plain = mem.bulk.hash(AT, 128, 0);
+    expect(new Set([plain, swapped(first, first + 1), swapped(first, first + 4)]).size).toBe(3);
+  });
+
+  test("does not collide over a hundred thousand pages that differ in one counter", () => {
+    const mem = filled();
+    const hashes = new Set<number>();
+    for (let i = 0; i < 100_000; i++) {
+      mem.u32[AT >>> 2] = i;
+      hashes.add(mem.bulk.hash(AT, 32, 0));
+    }
+    expect(hashes.size).toBe(100_000);
+  });
+
+  test("does not see bytes outside its range", () => {
+    const mem = filled();
+    const hash = mem.bulk.hash(AT, 64, 0);
+    mem.u8[AT - 1] = 1;
+    mem.u8[AT + 64] = 1;
+    expect(mem.bulk.hash(AT, 64, 0)).toBe(hash);
+  });
+});
+
+test("a memory has the areas it was asked for, side by side and none on page 0", () => {
+  const mem = createMemory(4 * MIB);
+  const { control, slab, buffers, pages, media, undo } = header(mem);
+  const areas = [control, slab, buffers, pages, media, undo];
+  let next = areas[0]?.start ?? 0;
+  expect(next).toBeGreaterThan(4096);
+  for (const { start, length } of areas) {
+    expect([start, start % 4096, length % 4096]).toEqual([next, 0, 0]);
+    next += length;
+  }
+  expect(next).toBeLessThanOrEqual(mem.size);
+  expect(media.length).toBe(4 * MIB);
+});
