@@ -7,7 +7,12 @@ import type { QuietCell } from "../machine/cell.ts";
 import { currentTask, Op, park, step, wake } from "../machine/cpu.ts";
 import { bug } from "../machine/errors.ts";
 import { LockClass } from "./classes.ts";
+import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 import { acquired, Hold, releasing, wanted } from "./lockdep.ts";
+
+/** 64 locks: a word with bits 0 … 31 and one more. */
+export const BitLocks = struct("bit_locks", { low: quiet, high: quiet });
+export type BitLocks = ViewOf<typeof BitLocks>;
 
 /** Takes bit 0 … 31 of the word; sleeps while another task has it. */
 export function lockBit(word: QuietCell, bit: number, cls: LockClass = LockClass.none): void {
