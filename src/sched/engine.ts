@@ -120,8 +120,11 @@ export class ThreadEngine implements Engine {
     this.#halted.or(Halt.run);
   }
 
-  /** Runs the body of this thread's task, which has just been picked, and passes the baton on. */
-  runBody(body: Body): void {
+  /**
+   * Runs the body of this thread's task, which has just been picked, and passes the baton on.
+   * Returns whether other tasks of the run are not done yet.
+   */
+  runBody(body: Body): boolean {
     this.state.started |= this.#bit;
     try {
       const result = body();
@@ -131,7 +134,7 @@ export class ThreadEngine implements Engine {
     } catch (error) {
       this.#caught(error);
     }
-    this.#finish();
+    return this.#finish();
   }
 
   #caught(error: unknown): void {
@@ -142,10 +145,10 @@ export class ThreadEngine implements Engine {
   }
 
   /** This task is over: the baton goes to the next, or, when the run is over, back to the lead. */
-  #finish(): void {
+  #finish(): boolean {
     const { state } = this;
     const halted = this.#halted.load();
-    if ((halted & Halt.host) !== 0) return;
+    if ((halted & Halt.host) !== 0) return false;
     state.unfinished &= ~this.#bit;
     state.runnable &= ~this.#bit;
     let next = LEAD;
@@ -155,7 +158,9 @@ export class ThreadEngine implements Engine {
       state.unfinished &= state.started;
       next = state.unfinished === 0 ? LEAD : lowest(state.unfinished);
     }
+    const goesOn = state.unfinished !== 0;
     if (next !== this.task) this.baton.give(next);
+    return goesOn;
   }
 
   #successor(): number {

@@ -83,8 +83,8 @@ export class Session {
     }
     // The baton comes back for the task's first step, or because the run stopped before that.
     if (!this.#stopped() && (this.#state.unfinished & 1) !== 0) {
-      engine.runBody(this.#body);
-      if (this.#state.unfinished !== 0 && !this.#stopped()) engine.baton.wait();
+      const goesOn = engine.runBody(this.#body);
+      if (goesOn) engine.baton.waitForRun(goesOn);
     }
     runAs(before.task, before.engine);
     this.#state.current = HOST_TASK;
@@ -166,10 +166,10 @@ export function follow(mem: Memory, task: number, taskCount: number, body: Body)
   const { state, baton } = engine;
   const before = runAs(task, engine);
   const halted = header(mem).halted;
-  for (;;) {
-    const came = baton.wait();
-    if (!came || (halted.load() & Halt.host) !== 0 || state.ending !== 0) break;
-    engine.runBody(body);
+  let runGoesOn = false;
+  while (baton.waitForRun(runGoesOn)) {
+    if ((halted.load() & Halt.host) !== 0 || state.ending !== 0) break;
+    runGoesOn = engine.runBody(body);
   }
   baton.leave();
   runAs(before.task, before.engine);

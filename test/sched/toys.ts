@@ -133,3 +133,38 @@ export function runToys(mem: Memory, task: number, taskCount: number, data: ToyJ
 export function plan(seed: number, more: Partial<Plan> = {}): Plan {
   return { strategy: "random", seed, switches: [], maxSteps: 1000, ...more };
 }
+
+/** Two or more tasks of ten operations for a time, for the benchmark. */
+export function timeToys(
+  mem: Memory,
+  task: number,
+  taskCount: number,
+  { at, seconds }: { at: number; seconds: number },
+) {
+  const toy = Toy.of(mem, at);
+  const body = (): void => toys.tenOperations(toy);
+  if (task !== 0) return follow(mem, task, taskCount, body);
+  const session = new Session(mem, taskCount, body);
+  let runs = 0;
+  let steps = 0;
+  let switches = 0;
+  const runFor = (ms: number): number => {
+    const start = performance.now();
+    [runs, steps, switches] = [0, 0, 0];
+    while (performance.now() - start < ms) {
+      steps += session.run(plan(runs)).steps;
+      // Counting the switches of every run would be part of what is measured.
+      if (runs++ % 64 === 0) switches += session.turns().length - 1;
+    }
+    return (performance.now() - start) / 1000;
+  };
+  runFor(1000);
+  const elapsed = runFor(seconds * 1000);
+  session.end();
+  return {
+    tasks: taskCount,
+    runsPerSecond: runs / elapsed,
+    stepsPerSecond: steps / elapsed,
+    switchesPerRun: switches / Math.ceil(runs / 64),
+  };
+}
