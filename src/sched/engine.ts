@@ -121,8 +121,8 @@ export class ThreadEngine implements Engine {
   }
 
   /**
-   * Runs the body of this thread's task, which has just been picked, and passes the baton on.
-   * Returns whether other tasks of the run are not done yet.
+   * Runs the body of this thread's task, which has just been picked, and passes the baton on.  False when
+   * it stays here: the lead was the last.
    */
   runBody(body: Body): boolean {
     this.state.started |= this.#bit;
@@ -158,9 +158,9 @@ export class ThreadEngine implements Engine {
       state.unfinished &= state.started;
       next = state.unfinished === 0 ? LEAD : lowest(state.unfinished);
     }
-    const goesOn = state.unfinished !== 0;
-    if (next !== this.task) this.baton.give(next);
-    return goesOn;
+    if (next === this.task) return false;
+    this.baton.give(next);
+    return true;
   }
 
   #successor(): number {

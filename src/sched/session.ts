@@ -83,8 +83,7 @@ export class Session {
     }
     // The baton comes back for the task's first step, or because the run stopped before that.
     if (!this.#stopped() && (this.#state.unfinished & 1) !== 0) {
-      const goesOn = engine.runBody(this.#body);
-      if (goesOn) engine.baton.waitForRun(goesOn);
+      if (engine.runBody(this.#body)) engine.baton.waitForRun();
     }
     runAs(before.task, before.engine);
     this.#state.current = HOST_TASK;
@@ -166,10 +165,9 @@ export function follow(mem: Memory, task: number, taskCount: number, body: Body)
   const { state, baton } = engine;
   const before = runAs(task, engine);
   const halted = header(mem).halted;
-  let runGoesOn = false;
-  while (baton.waitForRun(runGoesOn)) {
+  while (baton.waitForRun()) {
     if ((halted.load() & Halt.host) !== 0 || state.ending !== 0) break;
-    runGoesOn = engine.runBody(body);
+    engine.runBody(body);
   }
   baton.leave();
   runAs(before.task, before.engine);

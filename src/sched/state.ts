@@ -26,7 +26,6 @@ const EngineState = struct("engine", {
   messageAt: u32,
   taskCount: u32,
   cores: u32, // how many threads of this machine may be busy at once
-  spinners: quiet, // threads that wait without sleeping, when there are more tasks than cores
   ending: u32, // not 0: followers leave when they next get the baton
   current: u32, // the task that has the baton; HOST_TASK between runs
   runnable: u32, // mask: neither parked nor finished
@@ -106,7 +105,6 @@ export function randomIndex(state: EngineState): number {
 export function readySched(mem: Memory, cores: number): void {
   const state = engineState(mem);
   state.cores = cores;
-  state.spinners.store(0);
   state.ending = 0;
   state.current = HOST_TASK;
   for (let task = 0; task < MAX_TASKS; task++) {
