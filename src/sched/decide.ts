@@ -199,3 +199,15 @@ export class Decider {
 export function lowest(mask: number): number {
   return 31 - Math.clz32(mask & -mask);
 }
+
+/** A run as turns: a plan with these switches repeats it. */
+export function turnsOfLog(log: StepLog): Turn[] {
+  const turns: Turn[] = [];
+  for (let step = 0; step < log.length; step++) {
+    const task = log.task(step);
+    const last = turns.at(-1);
+    if (last?.task === task) last.steps += 1;
+    else turns.push({ task, steps: 1 });
+  }
+  return turns;
+}

@@ -13,7 +13,7 @@ import { header } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
 import { Op } from "../machine/cpu.ts";
-import type { Plan, Turn } from "./decide.ts";
+import { turnsOfLog, type Plan, type Turn } from "./decide.ts";
 import { LEAD, ThreadEngine, type Body } from "./engine.ts";
 import {
   engineState,
@@ -139,14 +139,7 @@ export class Session {
 
   /** The last run as turns: a plan with these switches repeats it. */
   turns(): Turn[] {
-    const turns: Turn[] = [];
-    for (let step = 0; step < this.log.length; step++) {
-      const task = this.log.task(step);
-      const last = turns.at(-1);
-      if (last?.task === task) last.steps += 1;
-      else turns.push({ task, steps: 1 });
-    }
-    return turns;
+    return turnsOfLog(this.log);
   }
 
   /** Lets the followers go.  The session cannot run any more. */
