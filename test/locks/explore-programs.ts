@@ -1,0 +1,298 @@
+// Tiny programs for explore.test.ts: two or three tasks, a few steps each, and what a schedule may show at
+// its end.  Each lock exists twice: as the kernel uses it, where taking it is one step; and "open", with
+// words that announce every operation, so that the schedules go through the inside of the lock too.
+
+import { LockClass } from "../../src/locks/classes.ts";
+import { complete, completeAll, Completion, waitForCompletion } from "../../src/locks/completion.ts";
+import { initMutex, Mutex, mutexLock, mutexTryLock, mutexUnlock } from "../../src/locks/mutex.ts";
+import {
+  downgradeWrite,
+  downRead,
+  downReadTry,
+  downWrite,
+  downWriteTry,
+  initRwSem,
+  RwSem,
+  upRead,
+  upWrite,
+} from "../../src/locks/rwsem.ts";
+import {
+  readSeqBegin,
+  readSeqRetry,
+  SeqCount,
+  writeSeqBegin,
+  writeSeqEnd,
+} from "../../src/locks/seqcount.ts";
+import { initSpinLock, SpinLock, spinLock, spinUnlock } from "../../src/locks/spinlock.ts";
+import { lockBit, unlockBit } from "../../src/locks/wait-bit.ts";
+import type { Cell } from "../../src/machine/cell.ts";
+import { currentTask, park, wake } from "../../src/machine/cpu.ts";
+import { atomic, embed, quiet, struct, u32, type ViewOf } from "../../src/machine/struct.ts";
+
+const OpenWord = struct("open_lock", { state: atomic, class: u32 });
+const OpenRwSem = struct("open_rwsem", { state: atomic, grants: atomic, class: u32 });
+const OpenSeqCount = struct("open_seqcount", { sequence: atomic, waiting: atomic });
+const OpenCompletion = struct("open_completion", { done: atomic });
+
+export const Toy = struct("toy", {
+  spin: embed(SpinLock),
+  mutex: embed(Mutex),
+  other: embed(Mutex),
+  sem: embed(RwSem),
+  seq: embed(SeqCount),
+  done: embed(Completion),
+  bits: quiet,
+  openSpin: embed(OpenWord),
+  openMutex: embed(OpenWord),
+  openSem: embed(OpenRwSem),
+  openSeq: embed(OpenSeqCount),
+  openDone: embed(OpenCompletion),
+  openBits: atomic,
+  first: atomic, // incremented by a load and a store, so that updates can get lost between the two
+  second: atomic,
+  seen: u32, // what a program wants to tell its check; zero is good
+});
+export type Toy = ViewOf<typeof Toy>;
+
+export interface Program {
+  readonly tasks: readonly ((toy: Toy) => void)[];
+  /** What a schedule showed: one word. */
+  show(toy: Toy): string;
+  /** Whether there is a step between a look at a word and the sleep on it, too. */
+  readonly open?: true;
+}
+
+const open = (program: Program) => ({ ...program, open: true }) as const;
+
+export function initToy(toy: Toy): void {
+  initSpinLock(toy.spin, LockClass["pagePool.lock"]);
+  initMutex(toy.mutex, LockClass["design.first"]);
+  initMutex(toy.other, LockClass["design.second"]);
+  initRwSem(toy.sem, LockClass["inode.rwsem"]);
+}
+
+function increment(cell: Cell): void {
+  cell.store(cell.load() + 1);
+}
+
+type Pair = readonly [take: (toy: Toy) => void, give: (toy: Toy) => void];
+
+/** Each task increments once between taking and giving; shows whether all increments are there. */
+function counting(...pairs: Pair[]): Program {
+  const tasks = pairs.map(([take, give]) => (toy: Toy): void => {
+    take(toy);
+    increment(toy.first);
+    give(toy);
+  });
+  return { tasks, show: (toy) => (toy.first.load() === pairs.length ? "all" : "lost") };
+}
+
+/** A writer of both counters, and readers who tell when they saw them differ. */
+function pairing([take, give]: Pair, ...readers: Pair[]): Program {
+  const writer = (toy: Toy): void => {
+    take(toy);
+    increment(toy.first);
+    increment(toy.second);
+    give(toy);
+  };
+  const tasks = readers.map(([enter, leave]) => (toy: Toy): void => {
+    enter(toy);
+    if (toy.first.load() !== toy.second.load()) toy.seen = 1;
+    leave(toy);
+  });
+  return { tasks: [writer, ...tasks], show: torn };
+}
+
+const torn = (toy: Toy): string => (toy.seen === 0 ? "whole" : "torn");
+const passed = (): string => "passed";
+
+const none: Pair = [() => {}, () => {}];
+const spin: Pair = [(toy) => spinLock(toy.spin), (toy) => spinUnlock(toy.spin)];
+const mutex: Pair = [(toy) => mutexLock(toy.mutex), (toy) => mutexUnlock(toy.mutex)];
+const write: Pair = [(toy) => downWrite(toy.sem), (toy) => upWrite(toy.sem)];
+const read: Pair = [(toy) => downRead(toy.sem), (toy) => upRead(toy.sem)];
+const bit: Pair = [(toy) => lockBit(toy.bits, 7), (toy) => unlockBit(toy.bits, 7)];
+const otherBit: Pair = [(toy) => lockBit(toy.bits, 8), (toy) => unlockBit(toy.bits, 8)];
+const openSpin: Pair = [(toy) => spinLock(toy.openSpin), (toy) => spinUnlock(toy.openSpin)];
+const openMutex: Pair = [(toy) => mutexLock(toy.openMutex), (toy) => mutexUnlock(toy.openMutex)];
+const openWrite: Pair = [(toy) => downWrite(toy.openSem), (toy) => upWrite(toy.openSem)];
+const openRead: Pair = [(toy) => downRead(toy.openSem), (toy) => upRead(toy.openSem)];
+const openBit: Pair = [(toy) => lockBit(toy.openBits, 7), (toy) => unlockBit(toy.openBits, 7)];
+
+/** Frees a mutex as mutexUnlock does, but does not wake who waits for it. */
+const forgetful: Pair = [mutex[0], (toy) => void toy.mutex.state.add(-1 - currentTask())];
+
+/**
+ * A reader-writer lock with the hint that a writer waits in another word than the count.  A reader who
+ * saw the hint sleeps while the count is 0; but by then the writer may have come and gone.
+ */
+const twoWordRead: Pair = [
+  ({ openSem: { state, grants } }) => {
+    for (;;) {
+      const count = state.load();
+      if (count < 0 || grants.load() > 0) park(state, count);
+      else if (state.swapIf(count, count + 1)) return;
+    }
+  },
+  ({ openSem: { state } }) => void (state.add(-1) === 1 && wake(state)),
+];
+const twoWordWrite: Pair = [
+  ({ openSem: { state, grants } }) => {
+    grants.add(1);
+    for (let count = state.load(); !state.swapIf(0, -1); count = state.load())
+      if (count !== 0) park(state, count);
+    grants.add(-1);
+  },
+  ({ openSem: { state } }) => {
+    state.store(0);
+    wake(state);
+  },
+];
+
+function downgrading(pick: (toy: Toy) => RwSem): Program {
+  const task = (toy: Toy): void => {
+    downWrite(pick(toy));
+    increment(toy.first);
+    const mine = toy.first.load();
+    downgradeWrite(pick(toy));
+    if (toy.first.load() !== mine) toy.seen = 1;
+    upRead(pick(toy));
+  };
+  return { tasks: [task, task], show: (toy) => (toy.seen === 0 ? "kept" : "overtaken") };
+}
+
+function trying(pick: (toy: Toy) => Mutex): Program {
+  const task = (toy: Toy): void => {
+    if (!mutexTryLock(pick(toy))) return void (toy.seen += 1);
+    increment(toy.first);
+    mutexUnlock(pick(toy));
+  };
+  return { tasks: [task, task], show: (toy) => `${toy.first.load()} of 2, ${toy.seen} tried in vain` };
+}
+
+function tryingBoth(pick: (toy: Toy) => RwSem): Program {
+  const writer = (toy: Toy): void => {
+    if (!downWriteTry(pick(toy))) return;
+    increment(toy.first);
+    increment(toy.second);
+    upWrite(pick(toy));
+  };
+  const reader = (toy: Toy): void => {
+    if (!downReadTry(pick(toy))) return;
+    if (toy.first.load() !== toy.second.load()) toy.seen = 1;
+    upRead(pick(toy));
+  };
+  return { tasks: [writer, reader, writer], show: torn };
+}
+
+function sequence(pick: (toy: Toy) => SeqCount, looksAgain: boolean): Program {
+  const writer = (toy: Toy): void => {
+    writeSeqBegin(pick(toy));
+    increment(toy.first);
+    increment(toy.second);
+    writeSeqEnd(pick(toy));
+  };
+  const reader = (toy: Toy): void => {
+    for (;;) {
+      const begun = readSeqBegin(pick(toy));
+      const [first, second] = [toy.first.load(), toy.second.load()];
+      if (looksAgain && readSeqRetry(pick(toy), begun)) continue;
+      if (first !== second) toy.seen = 1;
+      return;
+    }
+  };
+  return { tasks: [writer, reader], show: torn };
+}
+
+/** `waiters` tasks wait for what one says. */
+function announcing(
+  pick: (toy: Toy) => Completion,
+  say: (done: Completion) => void,
+  waiters: number,
+): Program {
+  const waiter = (toy: Toy): void => {
+    waitForCompletion(pick(toy));
+    if (toy.first.load() !== 1) toy.seen = 1;
+  };
+  const sayer = (toy: Toy): void => {
+    toy.first.store(1);
+    say(pick(toy));
+  };
+  return { tasks: [sayer, ...Array<typeof waiter>(waiters).fill(waiter)], show: torn };
+}
+
+const twice = (done: Completion): void => {
+  complete(done);
+  complete(done);
+};
+
+const inside = (toy: Toy): void => {
+  downRead(toy.sem);
+  increment(toy.first);
+  if (toy.first.load() === 2) toy.seen = 1;
+  toy.first.store(toy.first.load() - 1);
+  upRead(toy.sem);
+};
+
+function nesting(first: "mutex" | "other", second: "mutex" | "other") {
+  return (toy: Toy): void => {
+    mutexLock(toy[first]);
+    mutexLock(toy[second]);
+    mutexUnlock(toy[second]);
+    mutexUnlock(toy[first]);
+  };
+}
+
+export const programs = {
+  "no lock": counting(none, none),
+  "no lock, three tasks": counting(none, none, none),
+  "one task locks": counting(mutex, none),
+  spinlock: counting(spin, spin),
+  "spinlock, three tasks": counting(spin, spin, spin),
+  mutex: counting(mutex, mutex),
+  "mutex, three tasks": counting(mutex, mutex, mutex),
+  "rwsem for writing": counting(write, write),
+  "rwsem for writing, three tasks": counting(write, write, write),
+  bit: counting(bit, bit),
+  "bit, three tasks": counting(bit, bit, bit),
+  "open spinlock": open(counting(openSpin, openSpin)),
+  "open mutex": open(counting(openMutex, openMutex)),
+  "open mutex, three tasks": open(counting(openMutex, openMutex, openMutex)),
+  "open rwsem for writing": open(counting(openWrite, openWrite)),
+  "open rwsem for writing, three tasks": open(counting(openWrite, openWrite, openWrite)),
+  "open bit": open(counting(openBit, openBit)),
+  "open bit, three tasks": open(counting(openBit, openBit, openBit)),
+  "rwsem for reading by mistake": counting(read, read),
+  "another bit by mistake": counting(bit, otherBit),
+  "a mutex without its wake": counting(forgetful, forgetful),
+
+  "rwsem, one reader": pairing(write, read),
+  "rwsem, two readers": pairing(write, read, read),
+  "rwsem, a reader without it": pairing(write, none),
+  "open rwsem, one reader": open(pairing(openWrite, openRead)),
+  "open rwsem, two readers": open(pairing(openWrite, openRead, openRead)),
+  "a reader-writer lock in two words": open(pairing(twoWordWrite, twoWordRead)),
+  "two readers inside": { tasks: [inside, inside], show: (toy) => (toy.seen === 1 ? "together" : "apart") },
+
+  downgrade: downgrading((toy) => toy.sem),
+  "open downgrade": open(downgrading((toy) => toy.openSem)),
+  try: trying((toy) => toy.mutex),
+  "open try": open(trying((toy) => toy.openMutex)),
+  "rwsem tries": tryingBoth((toy) => toy.sem),
+  "open rwsem tries": open(tryingBoth((toy) => toy.openSem)),
+
+  "sequence count": sequence((toy) => toy.seq, true),
+  "open sequence count": open(sequence((toy) => toy.openSeq, true)),
+  "sequence count without looking again": sequence((toy) => toy.seq, false),
+
+  completion: announcing((toy) => toy.done, complete, 1),
+  "completion for two": announcing((toy) => toy.done, twice, 2),
+  "one completion, two waiters": announcing((toy) => toy.done, complete, 2),
+  completeAll: announcing((toy) => toy.done, completeAll, 2),
+  "open completion": open(announcing((toy) => toy.openDone, complete, 1)),
+  "open completion for two": open(announcing((toy) => toy.openDone, twice, 2)),
+  "open completeAll": open(announcing((toy) => toy.openDone, completeAll, 2)),
+
+  "one order": { tasks: [nesting("mutex", "other"), nesting("mutex", "other")], show: passed },
+  "two orders": { tasks: [nesting("mutex", "other"), nesting("other", "mutex")], show: passed },
+} satisfies Record<string, Program>;
