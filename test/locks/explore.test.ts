@@ -114,7 +114,7 @@ describe("readers and writers", () => {
   });
 
   test("a lock whose hint for waiting writers is in a word of its own loses a wakeup", async () => {
-    const { shown } = await explore("a reader-writer lock in two words", 1);
+    const { shown } = await explore("a reader-writer lock in two words", 2);
     expect(shown["deadlock"]).toBeGreaterThan(0);
   });
 });
