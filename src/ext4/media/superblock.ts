@@ -10,6 +10,12 @@ export const STATE_VALID = 1;
 export const STATE_ERROR = 2;
 /** s_checksum_type: the only one there is. */
 export const CHECKSUM_CRC32C = 1;
+/** s_default_mount_opts: extended attributes for users, and access control lists. */
+export const DEFAULT_USER_XATTR_AND_ACL = 0xc;
+/** s_def_hash_version: how names are hashed in indexed directories. */
+export const HASH_HALF_MD4 = 1;
+/** s_flags: names are hashed as signed characters. */
+export const SIGNED_HASH = 1;
 
 export const RawSuperBlock = struct(
   "ext4_super_block",
@@ -79,7 +85,8 @@ export const RawSuperBlock = struct(
     s_encryption_level: u8,
     s_reserved_pad: u8,
     s_kbytes_written: bytes(8),
-    s_snapshots_and_errors: bytes(204), // s_snapshot_inum … s_overhead_clusters
+    s_snapshots_and_errors: bytes(200), // s_snapshot_inum … s_grp_quota_inum
+    s_overhead_clusters: u32, // blocks that hold no files
     s_backup_bgs: bytes(8), // the two groups with backups under sparse_super2
     s_encryption: bytes(20),
     s_lpf_ino: u32,

@@ -1,0 +1,105 @@
+// The bitmaps of a group: read, verified once, or made when the group was never used.
+//
+// mke2fs leaves the bitmaps of empty groups unwritten and says so in the descriptor; such a bitmap follows from the
+// layout.  It stays so on media until the first allocation in the group.  The caller has sb.allocMutex.
+
+import { Errno } from "../../machine/errors.ts";
+import { touch } from "../../machine/snapshot.ts";
+import { getBuffer, isVerified, Kind, releaseBuffer, setKind, setVerified, type Buffer } from "../buffer.ts";
+import { baseBlocks, blocksOf, firstBlockOf, groupFlag, tableBlocks } from "../group.ts";
+import { crc32c } from "../media/checksum.ts";
+import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, RawGroup } from "../media/group.ts";
+import { BLOCK_SIZE, hasChecksums, type SuperBlock } from "../super.ts";
+import { allBits, setBits } from "./bits.ts";
+
+const BITS = BLOCK_SIZE * 8;
+
+/** The block bitmap of a group; -EFSBADCRC or -EUCLEAN when it is damaged. */
+export function getBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
+  const bitmap = getBuffer(sb, raw.bg_block_bitmap_lo);
+  if (typeof bitmap === "number" || isVerified(bitmap)) return bitmap;
+  setKind(bitmap, Kind.blockBitmap, group);
+  if (groupFlag(sb, raw, GROUP_BLOCK_UNINIT)) makeBlockBitmap(sb, group, raw, bitmap);
+  else {
+    const wrong = checkBlockBitmap(sb, group, raw, bitmap);
+    if (wrong < 0) return refuse(bitmap, wrong);
+  }
+  setVerified(bitmap);
+  return bitmap;
+}
+
+/** The inode bitmap of a group; -EFSBADCRC when it is damaged. */
+export function getInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
+  const bitmap = getBuffer(sb, raw.bg_inode_bitmap_lo);
+  if (typeof bitmap === "number" || isVerified(bitmap)) return bitmap;
+  setKind(bitmap, Kind.inodeBitmap, group);
+  if (groupFlag(sb, raw, GROUP_INODE_UNINIT)) {
+    touch(sb.mem, bitmap.data, BLOCK_SIZE);
+    sb.mem.fill(bitmap.data, 0, BLOCK_SIZE);
+    setBits(sb.mem, bitmap.data, 1, sb.inodesPerGroup, BITS);
+  } else if (!sumFits(sb, bitmap, sb.inodesPerGroup, raw.bg_inode_bitmap_csum_lo, wideInodeSum(sb, raw))) {
+    return refuse(bitmap, -Errno.EFSBADCRC);
+  }
+  setVerified(bitmap);
+  return bitmap;
+}
+
+function refuse(bitmap: Buffer, errno: number): number {
+  releaseBuffer(bitmap);
+  return errno;
+}
+
+const isWide = (sb: SuperBlock): boolean => sb.descriptorSize >= RawGroup.size;
+const wideBlockSum = (sb: SuperBlock, raw: RawGroup): number =>
+  isWide(sb) ? raw.bg_block_bitmap_csum_hi : -1;
+const wideInodeSum = (sb: SuperBlock, raw: RawGroup): number =>
+  isWide(sb) ? raw.bg_inode_bitmap_csum_hi : -1;
+
+/** `high` is -1 where a descriptor has no room for it. */
+function sumFits(sb: SuperBlock, bitmap: Buffer, bits: number, low: number, high: number): boolean {
+  if (!hasChecksums(sb)) return true;
+  const sum = crc32c(sb.mem, sb.csumSeed, bitmap.data, bits >>> 3);
+  return (sum & 0xffff) === low && (high === -1 || sum >>> 16 === high);
+}
+
+interface Range {
+  from: number;
+  to: number;
+}
+
+/** The bits of the group's own structures, as far as they lie in it. */
+function ownRanges(sb: SuperBlock, group: number, raw: RawGroup): Range[] {
+  const first = firstBlockOf(sb, group);
+  const size = blocksOf(sb, group);
+  const places = [
+    { start: first, length: baseBlocks(sb, group) },
+    { start: raw.bg_block_bitmap_lo, length: 1 },
+    { start: raw.bg_inode_bitmap_lo, length: 1 },
+    { start: raw.bg_inode_table_lo, length: tableBlocks(sb) },
+  ];
+  return places
+    .map(({ start, length }) => ({
+      from: Math.max(0, start - first),
+      to: Math.min(size, start + length - first),
+    }))
+    .filter(({ from, to }) => from < to);
+}
+
+// kernel: ext4_init_block_bitmap
+function makeBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup, bitmap: Buffer): void {
+  touch(sb.mem, bitmap.data, BLOCK_SIZE);
+  sb.mem.fill(bitmap.data, 0, BLOCK_SIZE);
+  for (const { from, to } of ownRanges(sb, group, raw)) setBits(sb.mem, bitmap.data, 1, from, to);
+  setBits(sb.mem, bitmap.data, 1, blocksOf(sb, group), BITS);
+}
+
+/** A bitmap that calls the group's own structures free would have them overwritten.  kernel: ext4_valid_block_bitmap */
+function checkBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup, bitmap: Buffer): number {
+  if (!sumFits(sb, bitmap, sb.blocksPerGroup, raw.bg_block_bitmap_csum_lo, wideBlockSum(sb, raw))) {
+    return -Errno.EFSBADCRC;
+  }
+  for (const { from, to } of ownRanges(sb, group, raw)) {
+    if (!allBits(sb.mem, bitmap.data, 1, from, to)) return -Errno.EUCLEAN;
+  }
+  return 0;
+}

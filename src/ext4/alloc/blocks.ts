@@ -1,0 +1,181 @@
+// The block allocator: a first fit that starts at a goal, over the groups' bitmaps.
+//
+// A freed block may be handed out again at once, and keeps its bytes: what its last owner wrote is what
+// the next one must never show.
+//
+// Lock: sb.allocMutex, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
+
+import { Errno } from "../../machine/errors.ts";
+import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { releaseBuffer, type Buffer } from "../buffer.ts";
+import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
+import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
+import type { Handle } from "../journal/state.ts";
+import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
+import type { SuperBlock } from "../super.ts";
+import { getBlockBitmap } from "./bitmaps.ts";
+import { allBits, nextBit, setBits } from "./bits.ts";
+
+/** Consecutive media blocks. */
+export interface Run {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Credits of one `allocateBlocks`: a bitmap and its group's descriptor. */
+export const ALLOCATE_CREDITS = 2;
+
+/** Credits of one `freeBlocks` of so many blocks. */
+export function freeCredits(sb: SuperBlock, count: number): number {
+  return 2 * (1 + Math.ceil(count / sb.blocksPerGroup));
+}
+
+/**
+ * Allocates between one and `count` consecutive blocks: at the goal if that is free, else the first run of
+ * `count` blocks behind it, else the longest there is.  -ENOSPC when no block is free.
+ */
+export function allocateBlocks(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+  mutexLock(sb.allocMutex);
+  const found = search(
+    sb,
+    goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock,
+    count,
+  );
+  const result = typeof found === "number" ? found : take(handle, sb, found);
+  mutexUnlock(sb.allocMutex);
+  return result;
+}
+
+function search(sb: SuperBlock, goal: number, count: number): Run | number {
+  const home = Math.floor((goal - sb.firstDataBlock) / sb.blocksPerGroup);
+  const goalBit = goal - firstBlockOf(sb, home);
+  let best: Run | undefined;
+  // The goal's group comes twice: from the goal on, and at the end up to it.
+  for (let turn = 0; turn <= sb.groupCount; turn++) {
+    const group = (home + turn) % sb.groupCount;
+    const from = turn === 0 ? goalBit : 0;
+    const to = turn === sb.groupCount ? goalBit : blocksOf(sb, group);
+    const run = searchGroup(sb, group, from, to, count, turn === 0);
+    if (typeof run === "number") return run;
+    if (run !== undefined && (best === undefined || run.count > best.count)) best = run;
+    if (best !== undefined && (best.count >= count || best.start === goal)) return best;
+  }
+  return best ?? -Errno.ENOSPC;
+}
+
+function searchGroup(
+  sb: SuperBlock,
+  group: number,
+  from: number,
+  to: number,
+  count: number,
+  startsAtGoal: boolean,
+): Run | number | undefined {
+  const descriptors = getGroup(sb, group);
+  if (typeof descriptors === "number") return descriptors;
+  const raw = rawGroup(sb, descriptors, group);
+  const bitmap = raw.bg_free_blocks_count_lo === 0 ? undefined : getBlockBitmap(sb, group, raw);
+  releaseGroup(descriptors);
+  if (bitmap === undefined || typeof bitmap === "number") return bitmap;
+  const run = longestRun(bitmap, from, to, count, startsAtGoal);
+  releaseBuffer(bitmap);
+  if (run === undefined) return undefined;
+  return { start: firstBlockOf(sb, group) + run.start, count: run.count };
+}
+
+/** The first run of `count` free bits, or the longest; one that starts at `from` wins if `prefer` is set. */
+function longestRun(
+  bitmap: Buffer,
+  from: number,
+  to: number,
+  count: number,
+  prefer: boolean,
+): Run | undefined {
+  let best: Run | undefined;
+  for (let bit = from; bit < to;) {
+    const start = nextBit(bitmap.mem, bitmap.data, 0, bit, to);
+    if (start === to) break;
+    const end = nextBit(bitmap.mem, bitmap.data, 1, start, Math.min(to, start + count));
+    if (best === undefined || end - start > best.count) best = { start, count: end - start };
+    if (best.count >= count || (prefer && start === from)) break;
+    bit = end;
+  }
+  return best;
+}
+
+/** Marks a free run as used; it lies in one group. */
+function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+  // A bitmap may lie: the file system's own structures are nobody's data.
+  const overlaps = overlapsMetadata(sb, run.start, run.count);
+  if (overlaps !== false) return overlaps === true ? -Errno.EUCLEAN : overlaps;
+  const group = Math.floor((run.start - sb.firstDataBlock) / sb.blocksPerGroup);
+  const bit = run.start - firstBlockOf(sb, group);
+  const result = mark(handle, sb, group, bit, bit + run.count, 1);
+  return result < 0 ? result : run;
+}
+
+/**
+ * Frees blocks.  -EUCLEAN when one of them is out of range, part of the file system's own structures, or
+ * free already: then nothing of its group is freed.
+ */
+export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count: number): number {
+  if (!(start >= sb.firstDataBlock && count > 0 && start + count <= sb.blockCount)) return -Errno.EUCLEAN;
+  mutexLock(sb.allocMutex);
+  const result = free(handle, sb, start, count);
+  mutexUnlock(sb.allocMutex);
+  return result;
+}
+
+function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
+  const overlaps = overlapsMetadata(sb, start, count);
+  if (overlaps !== false) return overlaps === true ? -Errno.EUCLEAN : overlaps;
+  for (let block = start; block < start + count;) {
+    const group = Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+    const first = firstBlockOf(sb, group);
+    const end = Math.min(start + count, first + blocksOf(sb, group));
+    const result = mark(handle, sb, group, block - first, end - first, 0);
+    if (result < 0) return result;
+    block = end;
+  }
+  return 0;
+}
+
+/** Gives bits of one group the value 1 (used) or 0, which none of them has yet, and counts them. */
+function mark(handle: Handle, sb: SuperBlock, group: number, from: number, to: number, value: 0 | 1): number {
+  const descriptors = getGroup(sb, group);
+  if (typeof descriptors === "number") return descriptors;
+  const result = markIn(handle, sb, group, descriptors, from, to, value);
+  releaseGroup(descriptors);
+  return result;
+}
+
+function markIn(
+  handle: Handle,
+  sb: SuperBlock,
+  group: number,
+  descriptors: Buffer,
+  from: number,
+  to: number,
+  value: 0 | 1,
+): number {
+  const raw = rawGroup(sb, descriptors, group);
+  const bitmap = getBlockBitmap(sb, group, raw);
+  if (typeof bitmap === "number") return bitmap;
+  const freed = value === 0 ? to - from : from - to;
+  const left = raw.bg_free_blocks_count_lo + freed;
+  const damaged =
+    left < 0 || left > blocksOf(sb, group) || !allBits(sb.mem, bitmap.data, value === 1 ? 0 : 1, from, to);
+  if (!damaged) {
+    getWriteAccess(handle, bitmap);
+    setBits(sb.mem, bitmap.data, value, from, to);
+    dirtyMetadata(handle, bitmap);
+    getWriteAccess(handle, descriptors);
+    raw.bg_free_blocks_count_lo = left;
+    raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
+    dirtyMetadata(handle, descriptors);
+    sb.freeBlocks += freed;
+    sb.countsChanged = 1;
+  }
+  releaseBuffer(bitmap);
+  return damaged ? -Errno.EUCLEAN : 0;
+}

@@ -1,0 +1,134 @@
+// The inode allocator: the first free inode of the parent's group, else of the next group that has one.
+// What the inode's bytes are is the caller's business: they hold whatever an older inode left.
+//
+// Lock: sb.allocMutex, taken here; inside a handle.   kernel: ext4_new_inode, ext4_free_inode
+
+import { Errno } from "../../machine/errors.ts";
+import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { releaseBuffer, type Buffer } from "../buffer.ts";
+import { getGroup, groupFlag, rawGroup, releaseGroup } from "../group.ts";
+import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
+import type { Handle } from "../journal/state.ts";
+import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, type RawGroup } from "../media/group.ts";
+import { hasGroupChecksums, type SuperBlock } from "../super.ts";
+import { getBlockBitmap, getInodeBitmap } from "./bitmaps.ts";
+import { allBits, nextBit, setBits } from "./bits.ts";
+
+/** Credits of one `allocateInode`: both bitmaps and the descriptor.  `freeInode` needs no more. */
+export const INODE_CREDITS = 3;
+
+const groupOf = (sb: SuperBlock, inode: number): number => Math.floor((inode - 1) / sb.inodesPerGroup);
+
+/** Allocates an inode's number, near its parent.  -ENOSPC when all are in use. */
+export function allocateInode(handle: Handle, sb: SuperBlock, parent: number, isDirectory: boolean): number {
+  mutexLock(sb.allocMutex);
+  let result: number = -Errno.ENOSPC;
+  const home = groupOf(sb, parent);
+  for (let turn = 0; turn < sb.groupCount && result === -Errno.ENOSPC; turn++) {
+    result = inGroup(handle, sb, (home + turn) % sb.groupCount, isDirectory);
+  }
+  mutexUnlock(sb.allocMutex);
+  return result;
+}
+
+function inGroup(handle: Handle, sb: SuperBlock, group: number, isDirectory: boolean): number {
+  const descriptors = getGroup(sb, group);
+  if (typeof descriptors === "number") return descriptors;
+  const raw = rawGroup(sb, descriptors, group);
+  const bitmap = raw.bg_free_inodes_count_lo === 0 ? -Errno.ENOSPC : getInodeBitmap(sb, group, raw);
+  let result: number;
+  if (typeof bitmap === "number") result = bitmap;
+  else {
+    result = take(handle, sb, group, descriptors, bitmap, isDirectory);
+    releaseBuffer(bitmap);
+  }
+  releaseGroup(descriptors);
+  return result;
+}
+
+function take(
+  handle: Handle,
+  sb: SuperBlock,
+  group: number,
+  descriptors: Buffer,
+  bitmap: Buffer,
+  isDirectory: boolean,
+): number {
+  const raw = rawGroup(sb, descriptors, group);
+  const first = group === 0 ? sb.firstInode - 1 : 0;
+  const index = nextBit(sb.mem, bitmap.data, 0, first, sb.inodesPerGroup);
+  if (index === sb.inodesPerGroup) return -Errno.ENOSPC;
+  const result = startBlocks(handle, sb, group, raw);
+  if (result < 0) return result;
+  getWriteAccess(handle, bitmap);
+  setBits(sb.mem, bitmap.data, 1, index, index + 1);
+  dirtyMetadata(handle, bitmap);
+  getWriteAccess(handle, descriptors);
+  if (hasGroupChecksums(sb)) {
+    // An uninitialised table counts as unused to its end, whatever the descriptor says.
+    const unused = groupFlag(sb, raw, GROUP_INODE_UNINIT) ? sb.inodesPerGroup : raw.bg_itable_unused_lo;
+    raw.bg_itable_unused_lo = Math.min(unused, sb.inodesPerGroup - index - 1);
+    raw.bg_flags &= ~(GROUP_INODE_UNINIT | GROUP_BLOCK_UNINIT);
+  }
+  raw.bg_free_inodes_count_lo -= 1;
+  if (isDirectory) raw.bg_used_dirs_count_lo += 1;
+  dirtyMetadata(handle, descriptors);
+  sb.freeInodes -= 1;
+  sb.countsChanged = 1;
+  return group * sb.inodesPerGroup + index + 1;
+}
+
+/** A group with inodes in use has a block bitmap on media, as the kernel has it. */
+function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGroup): number {
+  if (!groupFlag(sb, raw, GROUP_BLOCK_UNINIT)) return 0;
+  const blocks = getBlockBitmap(sb, group, raw);
+  if (typeof blocks === "number") return blocks;
+  getWriteAccess(handle, blocks);
+  dirtyMetadata(handle, blocks);
+  releaseBuffer(blocks);
+  return 0;
+}
+
+/** Frees an inode's number.  -EUCLEAN when it is out of range, reserved or free already. */
+export function freeInode(handle: Handle, sb: SuperBlock, inode: number, isDirectory: boolean): number {
+  if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) return -Errno.EUCLEAN;
+  mutexLock(sb.allocMutex);
+  const group = groupOf(sb, inode);
+  const descriptors = getGroup(sb, group);
+  let result: number;
+  if (typeof descriptors === "number") result = descriptors;
+  else {
+    result = release(handle, sb, group, descriptors, (inode - 1) % sb.inodesPerGroup, isDirectory);
+    releaseGroup(descriptors);
+  }
+  mutexUnlock(sb.allocMutex);
+  return result;
+}
+
+function release(
+  handle: Handle,
+  sb: SuperBlock,
+  group: number,
+  descriptors: Buffer,
+  index: number,
+  isDirectory: boolean,
+): number {
+  const raw = rawGroup(sb, descriptors, group);
+  const bitmap = getInodeBitmap(sb, group, raw);
+  if (typeof bitmap === "number") return bitmap;
+  const damaged =
+    !allBits(sb.mem, bitmap.data, 1, index, index + 1) || raw.bg_free_inodes_count_lo >= sb.inodesPerGroup;
+  if (!damaged) {
+    getWriteAccess(handle, bitmap);
+    setBits(sb.mem, bitmap.data, 0, index, index + 1);
+    dirtyMetadata(handle, bitmap);
+    getWriteAccess(handle, descriptors);
+    raw.bg_free_inodes_count_lo += 1;
+    if (isDirectory && raw.bg_used_dirs_count_lo > 0) raw.bg_used_dirs_count_lo -= 1;
+    dirtyMetadata(handle, descriptors);
+    sb.freeInodes += 1;
+    sb.countsChanged = 1;
+  }
+  releaseBuffer(bitmap);
+  return damaged ? -Errno.EUCLEAN : 0;
+}

@@ -1,0 +1,88 @@
+// The tools of e2fsprogs as witnesses.  They are required: a missing one fails the test that wanted it.
+
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+interface Output {
+  readonly code: number;
+  readonly text: string; // both streams, without the line that names the version
+}
+
+function run(tool: string, args: readonly string[]): Output {
+  const search = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
+  const result = spawnSync(tool, args, {
+    encoding: "utf8",
+    env: { ...process.env, PATH: search },
+    maxBuffer: 2 ** 28,
+  });
+  if (result.error !== undefined) {
+    throw new Error(`${tool} cannot be run (${result.error.message}): these tests need e2fsprogs`);
+  }
+  const text = `${result.stdout}${result.stderr}`.replaceAll(
+    /^(debugfs|e2fsck|dumpe2fs|mke2fs) \d.*\n/gm,
+    "",
+  );
+  return { code: result.status ?? -1, text };
+}
+
+function withFile<T>(image: Uint8Array, use: (file: string) => T): T {
+  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  const file = path.join(folder, "image");
+  writeFileSync(file, image);
+  const result = use(file);
+  rmSync(folder, { recursive: true });
+  return result;
+}
+
+/** An image of `size` bytes made by mkfs.ext4 with 4 KiB blocks and these arguments on top. */
+export function mkfs(size: number, args: readonly string[] = []): Uint8Array {
+  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  const file = path.join(folder, "image");
+  const handle = openSync(file, "w");
+  ftruncateSync(handle, size);
+  closeSync(handle);
+  const { code, text } = run("mkfs.ext4", ["-q", "-F", "-b", "4096", ...args, file]);
+  if (code !== 0) throw new Error(`mkfs.ext4 ${args.join(" ")}: ${text}`);
+  const image = new Uint8Array(readFileSync(file));
+  rmSync(folder, { recursive: true });
+  return image;
+}
+
+/** What `e2fsck -fn` finds wrong with an image: "" when it is spotless. */
+export function e2fsck(image: Uint8Array): string {
+  const { code, text } = withFile(image, (file) => run("e2fsck", ["-fn", file]));
+  const findings = text
+    .split("\n")
+    .filter((line) => !/^Pass \d|^$|\d+\/\d+ files \(|^\/\S+: \d+\/\d+/.test(line))
+    .join("\n");
+  return code === 0 || findings !== "" ? findings : `e2fsck ended with ${code}`;
+}
+
+/** What a debugfs command prints about an image. */
+export function debugfs(image: Uint8Array, command: string): string {
+  return withFile(image, (file) => run("debugfs", ["-R", command, file]).text);
+}
+
+/** The image after debugfs commands that write. */
+export function debugfsWrite(image: Uint8Array, commands: readonly string[]): Uint8Array {
+  return withFile(image, (file) => {
+    const script = `${file}.commands`;
+    writeFileSync(script, commands.join("\n"));
+    run("debugfs", ["-w", "-f", script, file]);
+    return new Uint8Array(readFileSync(file));
+  });
+}
+
+export function dumpe2fs(image: Uint8Array): string {
+  return withFile(image, (file) => run("dumpe2fs", [file]).text);
+}
