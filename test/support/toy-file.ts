@@ -1,7 +1,9 @@
 // A file without a file system: consecutive pages of the media behind a Mapping, with a serve function that
 // a test can replace.  For tests of mm/, which knows nothing of inodes.
 
+import { LockClass } from "../../src/locks/classes.ts";
 import { initLockdep } from "../../src/locks/lockdep.ts";
+import { downRead, initRwSem, RwSem, upRead } from "../../src/locks/rwsem.ts";
 import { allocate, createMemory, header, rootAt, Root, setRoot, viewAt } from "../../src/machine/layout.ts";
 import { MIB } from "../../src/machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../../src/machine/memory.ts";
@@ -17,6 +19,7 @@ import { initMm, newSpace, type AddressSpace, type Vma } from "../../src/mm/spac
 
 export const ToyFile = struct("toy_file", {
   mapping: embed(Mapping),
+  gate: embed(RwSem), // shared while a fault is served: who holds it keeps faults out
   firstBlock: u32, // page 0 of the file, in media blocks
   pages: u32, // behind them a fault is SIGBUS
   faults: u32, // served so far
@@ -29,9 +32,16 @@ export function filePage(file: ToyFile, page: number): number {
   return mediaAt(file.mem, (file.firstBlock + page) * PAGE_SIZE);
 }
 
-/** Serves a fault as a file system without any lock would. */
+/** Serves a fault under the file's gate. */
 export function serveToy(vma: Vma, page: number, write: boolean): number {
   const file = viewAt(vma.mem, ToyFile, vma.inodeAt);
+  downRead(file.gate);
+  const result = serveOpen(file, vma, page, write);
+  upRead(file.gate);
+  return result;
+}
+
+function serveOpen(file: ToyFile, vma: Vma, page: number, write: boolean): number {
   file.faults += 1;
   if (page >= file.pages) return -Errno.SIGBUS;
   if (!write && page < 32 && (file.holes & (1 << page)) !== 0) return installZeroPage(vma, page);
@@ -54,6 +64,7 @@ export function toyMachine(pages = 8): { mem: Memory; file: ToyFile } {
   setRoot(mem, Root.inodes, allocate(mem, ToyFile));
   const file = toyFile(mem);
   initMapping(file.mapping, 12);
+  initRwSem(file.gate, LockClass["inode.invalidateSem"]);
   file.firstBlock = 16;
   file.pages = pages;
   for (let page = 0; page < pages; page++) mem.fill(filePage(file, page), page + 1, PAGE_SIZE);
