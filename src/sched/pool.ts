@@ -101,7 +101,7 @@ export class Crew {
     if (this.#working) throw new Error("the workers are busy: one job at a time");
     if (this.#broken) throw new Error("these workers were terminated; start new ones");
     this.#working = true;
-    readySched(job.mem, job.cores ?? availableParallelism());
+    readySched(job.mem, this.taskCount, job.cores ?? availableParallelism());
     const watch = new Watch(job);
     try {
       const pending = Array.from({ length: this.taskCount }, (_, task) => this.#order(job, task, watch));

@@ -7,13 +7,13 @@
 // The lead is the host (HOST_TASK, no engine) between runs.  A follower's body begins when the scheduler
 // first picks its task, so a run starts without a round of messages.
 
-import { runAs } from "../machine/cpu.ts";
+import { Op, runAs } from "../machine/cpu.ts";
 import { assert, Halted } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
-import { Op } from "../machine/cpu.ts";
 import { turnsOfLog, type Plan, type Turn } from "./decide.ts";
+import { deadlockReport, type TaskNames } from "./deadlock.ts";
 import { LEAD, ThreadEngine, type Body } from "./engine.ts";
 import {
   engineState,
@@ -53,9 +53,10 @@ export class Session {
   readonly #state: EngineState;
   readonly #seats: Seat[];
   readonly #body: Body;
+  readonly #names: TaskNames;
 
-  /** On the thread of task 0.  `body` is what task 0 does in each run. */
-  constructor(mem: Memory, taskCount: number, body: Body) {
+  /** On the thread of task 0.  `body` is what task 0 does in each run; the names are for reports. */
+  constructor(mem: Memory, taskCount: number, body: Body, names: TaskNames = []) {
     assert(taskCount >= 1 && taskCount <= MAX_TASKS, `a session has 1 to ${MAX_TASKS} tasks`);
     this.#mem = mem;
     this.taskCount = taskCount;
@@ -65,6 +66,7 @@ export class Session {
     this.#engine = new ThreadEngine(mem, LEAD, taskCount);
     this.#seats = Array.from({ length: taskCount }, (_, task) => seatOf(mem, task));
     this.#body = body;
+    this.#names = names;
     this.log = this.#engine.decider.log;
   }
 
@@ -128,7 +130,7 @@ export class Session {
 
   #words(kind: OutcomeKind): (string | undefined)[] {
     if (kind === "livelock") return [`the tasks were not done after ${this.#state.maxSteps} steps`];
-    if (kind === "deadlock") return ["every task waits for another"];
+    if (kind === "deadlock") return [deadlockReport(this.#mem, this.#names)];
     return readMessage(this.#mem).split("\0");
   }
 

@@ -102,8 +102,9 @@ export function randomIndex(state: EngineState): number {
 }
 
 /** Readies the machine for workers.  On the host, while no worker runs. */
-export function readySched(mem: Memory, cores: number): void {
+export function readySched(mem: Memory, taskCount: number, cores: number): void {
   const state = engineState(mem);
+  state.taskCount = taskCount;
   state.cores = cores;
   state.ending = 0;
   state.current = HOST_TASK;
@@ -118,8 +119,7 @@ export function readySched(mem: Memory, cores: number): void {
 /** Stops all tasks of the machine, under control or free: each unwinds at its next step or from its sleep. */
 export function halt(mem: Memory): void {
   header(mem).halted.or(Halt.host);
-  const { taskCount } = engineState(mem);
-  for (let task = 0; task < Math.max(taskCount, MAX_TASKS); task++) {
+  for (let task = 0; task < MAX_TASKS; task++) {
     const seat = seatOf(mem, task);
     Atomics.notify(mem.i32, seat.signal.index);
     // Free-running tasks sleep on the cells of locks; they also look up by themselves now and then.

@@ -9,7 +9,8 @@ import { initLockdep } from "../../src/locks/lockdep.ts";
 import { mutexLock, mutexTryLock, mutexUnlock, Mutex } from "../../src/locks/mutex.ts";
 import { downRead, downWrite, RwSem, upRead, upWrite } from "../../src/locks/rwsem.ts";
 import { Exhaustive } from "../../src/sched/exhaustive.ts";
-import { follow, Session } from "../../src/sched/session.ts";
+import type { Turn } from "../../src/sched/decide.ts";
+import { follow, Session, type Outcome } from "../../src/sched/session.ts";
 import { initSched } from "../../src/sched/state.ts";
 
 const Board = struct("board", {
@@ -172,4 +173,23 @@ function explore(session: Session, board: Board, which: number, job: ProgramJob)
   }
   const { schedules, runs, complete } = search;
   return { ends, schedules, runs, complete, most, twice };
+}
+
+/** The entry that makes one run of one program. */
+export function runOnce(
+  mem: Memory,
+  task: number,
+  taskCount: number,
+  { at, program, switches }: { at: number; program: Program; switches: Turn[] },
+): Outcome | undefined {
+  const board = Board.of(mem, at);
+  const body = (): void => runTask(board, task, program);
+  if (task !== 0) {
+    follow(mem, task, taskCount, body);
+    return undefined;
+  }
+  const session = new Session(mem, taskCount, body, ["first", "second", "third"]);
+  const outcome = session.run({ strategy: "run-on", seed: 0, switches, maxSteps: 1000 });
+  session.end();
+  return outcome;
 }
