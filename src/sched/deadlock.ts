@@ -47,7 +47,7 @@ function waitBySteps(mem: Memory, waiter: number): Wait[] {
     return seat.parkedOn !== 0 && seat.wantedAddress === wantedAddress;
   };
   const { taskCount } = engineState(mem);
-  const taken = Array.from({ length: taskCount }, (_, task) => (isWaiting(task) ? -1 : 0));
+  const taken = Array.from({ length: taskCount }, (_, task): number => (isWaiting(task) ? -1 : 0));
   for (let step = 0; step < log.length; step++) {
     if (log.address(step) !== wantedAddress) continue;
     const task = log.task(step);

@@ -1,13 +1,14 @@
 // Small tasks for the scheduler's tests, and what the threads of a crew do with them: the lead runs a
 // list of plans and tells what it saw.
 
-import { Op, park, step, wake } from "../../src/machine/cpu.ts";
+import { Op, park, runAs, step, wake } from "../../src/machine/cpu.ts";
 import { bug, Halted } from "../../src/machine/errors.ts";
 import { allocate, createMemory } from "../../src/machine/layout.ts";
 import { MIB } from "../../src/machine/limits.ts";
 import type { Memory } from "../../src/machine/memory.ts";
 import { initTrace } from "../../src/machine/trace.ts";
 import { atomic, quiet, struct, type ViewOf } from "../../src/machine/struct.ts";
+import { ChaosEngine } from "../../src/sched/chaos.ts";
 import type { Plan, Turn } from "../../src/sched/decide.ts";
 import { follow, Session, type Outcome } from "../../src/sched/session.ts";
 import { initSched, type StepView } from "../../src/sched/state.ts";
@@ -118,6 +119,7 @@ export function runToys(mem: Memory, task: number, taskCount: number, data: ToyJ
     follow(mem, task, taskCount, body);
     return [];
   }
+  if (data.tasks.some((name) => toys[name] === undefined)) throw new RangeError("the lead gives up");
   const session = new Session(mem, taskCount, body);
   const runs = data.plans.map((next) => {
     mem.fill(data.at, 0, Toy.size);
@@ -148,7 +150,7 @@ export function timeToys(
   let runs = 0;
   let steps = 0;
   let switches = 0;
-  const runFor = (ms: number): number => {
+  const measure = (ms: number): number => {
     const start = performance.now();
     [runs, steps, switches] = [0, 0, 0];
     while (performance.now() - start < ms) {
@@ -158,8 +160,8 @@ export function timeToys(
     }
     return (performance.now() - start) / 1000;
   };
-  runFor(1000);
-  const elapsed = runFor(seconds * 1000);
+  measure(1000);
+  const elapsed = measure(seconds * 1000);
   session.end();
   return {
     tasks: taskCount,
@@ -167,4 +169,38 @@ export function timeToys(
     stepsPerSecond: steps / elapsed,
     switchesPerRun: switches / Math.ceil(runs / 64),
   };
+}
+
+/** Runs toys again and again, until the time is over or the machine is halted; the lead counts runs. */
+export function runFor(mem: Memory, task: number, taskCount: number, data: ToyJob & { ms: number }): number {
+  const toy = Toy.of(mem, data.at);
+  const body = (): unknown => toys[data.tasks[task] as ToyName](toy);
+  if (task !== 0) {
+    follow(mem, task, taskCount, body);
+    return 0;
+  }
+  const session = new Session(mem, taskCount, body);
+  let runs = 0;
+  try {
+    for (const end = performance.now() + data.ms; performance.now() < end; runs++) session.run(plan(runs));
+    session.end();
+  } catch (error) {
+    if (!(error instanceof Halted)) throw error;
+  }
+  return runs;
+}
+
+/** Toys on real cores at once, each `times` times. */
+export function runFree(
+  mem: Memory,
+  task: number,
+  _taskCount: number,
+  data: ToyJob & { times?: number; rate?: number; patience?: number },
+): { counter: number } {
+  const toy = Toy.of(mem, data.at);
+  const { times = 1, rate = 0, patience = 10_000 } = data;
+  const before = runAs(task, new ChaosEngine(mem, task, { seed: 1, rate, patience, names: ["a", "b", "c"] }));
+  for (let i = 0; i < times; i++) toys[data.tasks[task] as ToyName](toy);
+  runAs(before.task, before.engine);
+  return { counter: toy.counter.load() };
 }
