@@ -5,7 +5,7 @@ import { currentTask, Op, runAs, type Engine } from "../../src/machine/cpu.ts";
 import { header } from "../../src/machine/layout.ts";
 import type { Memory } from "../../src/machine/memory.ts";
 import { restoreSnapshot, takeSnapshot } from "../../src/machine/snapshot.ts";
-import type { Turn } from "../../src/sched/decide.ts";
+import { Exhaustive } from "../../src/sched/exhaustive.ts";
 import { follow, Session } from "../../src/sched/session.ts";
 import { initToy, programs, Toy } from "./explore-programs.ts";
 
@@ -13,23 +13,21 @@ export interface Exploration {
   program: keyof typeof programs;
   preemptions: number;
   lockdep: boolean;
+  /** Whether the search may leave out schedules that are like others. */
+  reduce: boolean;
   at: number;
 }
 
 export interface Explored {
-  runs: number;
-  /** How many schedules showed what. */
+  schedules: number;
+  /** Whether that was all. */
+  complete: boolean;
+  /** How many of the schedules showed what. */
   shown: Record<string, number>;
   /** What the first one of each kind of failure said. */
   messages: Record<string, string>;
-  /** In how many runs all tasks were done and the words of the locks were not what they were before. */
+  /** In how many all tasks were done and the words of the locks were not what they were before. */
   restless: number;
-}
-
-/** A prefix of a schedule, and how many preemptions it has. */
-interface Prefix {
-  tasks: number[];
-  preemptions: number;
 }
 
 export function run(mem: Memory, task: number, taskCount: number, wanted: Exploration): Explored | undefined {
@@ -45,32 +43,30 @@ export function run(mem: Memory, task: number, taskCount: number, wanted: Explor
   return undefined;
 }
 
-function lead(
-  mem: Memory,
-  session: Session,
-  toy: Toy,
-  { program, preemptions, lockdep }: Exploration,
-): Explored {
+function lead(mem: Memory, session: Session, toy: Toy, wanted: Exploration): Explored {
+  const { program, preemptions, lockdep, reduce } = wanted;
   header(mem).lockdep = lockdep ? 1 : 0;
   initToy(toy);
   takeSnapshot(mem);
   const locks = (): string => mem.read(toy.at, Toy.offset("first")).join();
   const atRest = locks();
-  const found: Explored = { runs: 0, shown: {}, messages: {}, restless: 0 };
-  const todo: Prefix[] = [{ tasks: [], preemptions: 0 }];
-  for (let prefix = todo.pop(); prefix !== undefined; prefix = todo.pop()) {
+  const found: Explored = { schedules: 0, complete: false, shown: {}, messages: {}, restless: 0 };
+  const known = new Set<string>(); // the search comes by schedules again when it has learnt something
+  const search = new Exhaustive(mem, session.taskCount, { preemptions, maxSteps: 500, reduce });
+  for (let plan = search.next(); plan !== undefined; plan = search.next()) {
     restoreSnapshot(mem);
-    const plan = { strategy: "run-on", seed: 0, switches: turns(prefix.tasks), maxSteps: 500 } as const;
     const { kind, message } = session.run(plan);
-    found.runs += 1;
+    search.feedback(session.log);
+    const schedule = JSON.stringify(session.turns());
+    if (known.has(schedule)) continue;
+    known.add(schedule);
     const shown = kind === "done" ? programs[program].show(toy) : kind;
     found.shown[shown] = (found.shown[shown] ?? 0) + 1;
     if (message !== undefined) found.messages[shown] ??= message;
     if (kind === "done" && locks() !== atRest) found.restless += 1;
-    todo.push(...branches(session, prefix, preemptions));
   }
   session.end();
-  return found;
+  return { ...found, schedules: known.size, complete: search.complete };
 }
 
 const engines = new WeakSet<Engine>();
@@ -89,30 +85,4 @@ function openEngine(): Engine {
   };
   engines.add(engine);
   return engine;
-}
-
-/** All ways to leave the run that was just made after its prefix. */
-function branches({ log }: Session, prefix: Prefix, bound: number): Prefix[] {
-  const found: Prefix[] = [];
-  const tasks = Array.from({ length: log.length }, (_, step) => log.task(step));
-  for (let step = prefix.tasks.length; step < tasks.length; step++) {
-    const before = tasks[step - 1];
-    for (let task = 0; log.runnable(step) >>> task !== 0; task++) {
-      if (((log.runnable(step) >>> task) & 1) === 0 || task === tasks[step]) continue;
-      const preempts = before !== undefined && before !== task && ((log.runnable(step) >>> before) & 1) === 1;
-      const preemptions = prefix.preemptions + (preempts ? 1 : 0);
-      if (preemptions <= bound) found.push({ tasks: [...tasks.slice(0, step), task], preemptions });
-    }
-  }
-  return found;
-}
-
-function turns(tasks: number[]): Turn[] {
-  const result: Turn[] = [];
-  for (const task of tasks) {
-    const last = result.at(-1);
-    if (last?.task === task) last.steps += 1;
-    else result.push({ task, steps: 1 });
-  }
-  return result;
 }
