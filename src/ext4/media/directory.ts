@@ -44,6 +44,9 @@ export const HashCountLimit = struct("dx_countlimit", { limit: u16, count: u16 }
 
 export const HashEntry = struct("dx_entry", { hash: u32, block: u32 }, { size: 8 });
 
+/** Behind the last entry that a node can have. */
+export const HashTail = struct("dx_tail", { dt_reserved: u32, dt_checksum: u32 }, { size: 8 });
+
 export const TAIL_TYPE = 0xde;
 
 export const FileType = {

@@ -18,7 +18,7 @@ export const ExtentHeader = struct(
   { size: 12 },
 );
 
-export const ExtentRecord = struct(
+const ExtentRecord = struct(
   "ext4_extent",
   {
     ee_block: u32, // first file block
@@ -29,7 +29,7 @@ export const ExtentRecord = struct(
   { size: 12 },
 );
 
-export const ExtentIndex = struct(
+const ExtentIndex = struct(
   "ext4_extent_idx",
   {
     ei_block: u32, // the subtree covers file blocks from here on
@@ -61,15 +61,26 @@ export function blockEntries(blockSize: number): number {
   return Math.floor((blockSize - ExtentHeader.size) / ENTRY_SIZE);
 }
 
+const ENTRIES = ExtentHeader.offset("eh_entries");
+const MAX = ExtentHeader.offset("eh_max");
+const DEPTH = ExtentHeader.offset("eh_depth");
+const GENERATION = ExtentHeader.offset("eh_generation");
+const LENGTH = ExtentRecord.offset("ee_len");
+const START_HIGH = ExtentRecord.offset("ee_start_hi");
+const START_LOW = ExtentRecord.offset("ee_start_lo");
+const LEAF_LOW = ExtentIndex.offset("ei_leaf_lo");
+const LEAF_HIGH = ExtentIndex.offset("ei_leaf_hi");
+const UNUSED = ExtentIndex.offset("ei_unused");
+
 const read16 = (mem: Memory, at: number): number => mem.u16[at >>> 1] as number;
 const read32 = (mem: Memory, at: number): number => mem.u32[at >>> 2] as number;
 
 export function initNode(mem: Memory, node: number, max: number, depth: number): void {
   mem.u16[node >>> 1] = EXTENT_MAGIC;
-  mem.u16[(node + 2) >>> 1] = 0;
-  mem.u16[(node + 4) >>> 1] = max;
-  mem.u16[(node + 6) >>> 1] = depth;
-  mem.u32[(node + 8) >>> 2] = 0;
+  mem.u16[(node + ENTRIES) >>> 1] = 0;
+  mem.u16[(node + MAX) >>> 1] = max;
+  mem.u16[(node + DEPTH) >>> 1] = depth;
+  mem.u32[(node + GENERATION) >>> 2] = 0;
 }
 
 export function nodeMagic(mem: Memory, node: number): number {
@@ -77,19 +88,19 @@ export function nodeMagic(mem: Memory, node: number): number {
 }
 
 export function entryCount(mem: Memory, node: number): number {
-  return read16(mem, node + 2);
+  return read16(mem, node + ENTRIES);
 }
 
 export function setEntryCount(mem: Memory, node: number, count: number): void {
-  mem.u16[(node + 2) >>> 1] = count;
+  mem.u16[(node + ENTRIES) >>> 1] = count;
 }
 
 export function maxEntries(mem: Memory, node: number): number {
-  return read16(mem, node + 4);
+  return read16(mem, node + MAX);
 }
 
 export function nodeDepth(mem: Memory, node: number): number {
-  return read16(mem, node + 6);
+  return read16(mem, node + DEPTH);
 }
 
 /** The address of an entry. */
@@ -108,12 +119,12 @@ export function setEntryBlock(mem: Memory, node: number, index: number, block: n
 
 /** Blocks of an extent, written or not; 0 in a damaged one. */
 export function extentLength(mem: Memory, node: number, index: number): number {
-  const raw = read16(mem, entryAt(node, index) + 4);
+  const raw = read16(mem, entryAt(node, index) + LENGTH);
   return raw <= MAX_WRITTEN ? raw : raw - MAX_WRITTEN;
 }
 
 export function extentUnwritten(mem: Memory, node: number, index: number): boolean {
-  return read16(mem, entryAt(node, index) + 4) > MAX_WRITTEN;
+  return read16(mem, entryAt(node, index) + LENGTH) > MAX_WRITTEN;
 }
 
 export function setExtentLength(
@@ -123,31 +134,31 @@ export function setExtentLength(
   length: number,
   unwritten: boolean,
 ): void {
-  mem.u16[(entryAt(node, index) + 4) >>> 1] = unwritten ? length + MAX_WRITTEN : length;
+  mem.u16[(entryAt(node, index) + LENGTH) >>> 1] = unwritten ? length + MAX_WRITTEN : length;
 }
 
 /** The first media block of an extent. */
 export function extentMedia(mem: Memory, node: number, index: number): number {
   const at = entryAt(node, index);
-  return read16(mem, at + 6) * 2 ** 32 + read32(mem, at + 8);
+  return read16(mem, at + START_HIGH) * 2 ** 32 + read32(mem, at + START_LOW);
 }
 
 export function setExtentMedia(mem: Memory, node: number, index: number, media: number): void {
   const at = entryAt(node, index);
-  mem.u16[(at + 6) >>> 1] = Math.floor(media / 2 ** 32);
-  mem.u32[(at + 8) >>> 2] = media;
+  mem.u16[(at + START_HIGH) >>> 1] = Math.floor(media / 2 ** 32);
+  mem.u32[(at + START_LOW) >>> 2] = media;
 }
 
 /** The media block of the node below an index. */
 export function indexChild(mem: Memory, node: number, index: number): number {
   const at = entryAt(node, index);
-  return read16(mem, at + 8) * 2 ** 32 + read32(mem, at + 4);
+  return read16(mem, at + LEAF_HIGH) * 2 ** 32 + read32(mem, at + LEAF_LOW);
 }
 
 export function setIndex(mem: Memory, node: number, index: number, block: number, child: number): void {
   const at = entryAt(node, index);
   mem.u32[at >>> 2] = block;
-  mem.u32[(at + 4) >>> 2] = child;
-  mem.u16[(at + 8) >>> 1] = Math.floor(child / 2 ** 32);
-  mem.u16[(at + 10) >>> 1] = 0;
+  mem.u32[(at + LEAF_LOW) >>> 2] = child;
+  mem.u16[(at + LEAF_HIGH) >>> 1] = Math.floor(child / 2 ** 32);
+  mem.u16[(at + UNUSED) >>> 1] = 0;
 }

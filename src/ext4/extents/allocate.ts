@@ -1,0 +1,103 @@
+// Filling a hole with new blocks.
+
+import { assertHeldWrite } from "../../locks/lockdep.ts";
+import { note, Note } from "../../machine/trace.ts";
+import { allocateBlocks, freeBlocks } from "../alloc/blocks.ts";
+import { addBlocks, type Inode } from "../inode.ts";
+import type { Handle } from "../journal/state.ts";
+import { entryCount } from "../media/extent.ts";
+import { superBlock } from "../super.ts";
+import { continues, extentOf, insertExtent, joins, longest, mergeWithNext, setExtent } from "./edit.ts";
+import type { State, Extent } from "./extent.ts";
+import { nextStart } from "./find.ts";
+import { goalFor } from "./goal.ts";
+import { lift, makeRoom } from "./grow.ts";
+import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from "./path.ts";
+
+/**
+ * Gives blocks to the hole at a file block: as many of `count` as the hole holds and one run on the media
+ * gives, at least one.  Returns what was added, before any merging; where there is no hole, the extent that
+ * covers the block.  dataSem is held for writing; the handle has `creditsFor(sb).allocate`.
+ * -ENOSPC: nothing has changed.
+ *
+ * kernel: ext4_ext_map_blocks, ext4_ext_insert_extent
+ */
+export function allocateExtent(
+  handle: Handle,
+  inode: Inode,
+  block: number,
+  count: number,
+  state: typeof State.unwritten | typeof State.written,
+): Extent | number {
+  assertHeldWrite(inode.dataSem);
+  const path = new Path(inode);
+  const result = fill(handle, path, block, Math.min(count, longest(state)), state);
+  releasePath(path);
+  return result;
+}
+
+function fill(
+  handle: Handle,
+  path: Path,
+  block: number,
+  count: number,
+  state: typeof State.unwritten | typeof State.written,
+): Extent | number {
+  const { mem, inode } = path;
+  const led = descend(path, block);
+  if (led < 0) return led;
+  const there = path.position < 0 ? undefined : extentOf(mem, path.leaf, path.position);
+  if (there !== undefined && block < there.start + there.length) return there;
+  const space = nextStart(mem, path.leaf, path.position, path.end) - block;
+  const sb = superBlock(mem);
+  const run = allocateBlocks(handle, sb, goalFor(path, block), Math.min(count, space));
+  if (typeof run === "number") return run;
+  const extent: Extent = { start: block, length: run.count, media: run.start, state };
+  const inserted = insert(handle, path, extent);
+  if (inserted < 0) {
+    freeBlocks(handle, sb, run.start, run.count);
+    return inserted;
+  }
+  addBlocks(inode, run.count);
+  note(mem, Note.allocate, inode.number, block, run.start);
+  const closed = closeNode(handle, path, 0) || lift(handle, path);
+  return closed < 0 ? closed : extent;
+}
+
+/** Adds an extent to the tree, alone or to a neighbour.  The path leads to its first block. */
+function insert(handle: Handle, path: Path, extent: Extent): number {
+  const { mem } = path;
+  const opened = openNode(handle, path, 0) || openNode(handle, path, path.depth);
+  if (opened < 0) return opened;
+  if (joinNeighbour(path, extent)) return closeLeaf(handle, path);
+  const roomy = makeRoom(handle, path, extent.start, 1);
+  if (roomy < 0) return roomy;
+  const again = openNode(handle, path, path.depth);
+  if (again < 0) return again;
+  insertExtent(mem, path.leaf, path.position + 1, extent);
+  return closeLeaf(handle, path);
+}
+
+/** The leaf has changed, and so perhaps has its first entry. */
+function closeLeaf(handle: Handle, path: Path): number {
+  const closed = closeNode(handle, path, path.depth);
+  // -1: the extent went before all others, and is what the leaf starts with now.
+  return closed < 0 || path.position >= 0 ? closed : correctIndexes(handle, path);
+}
+
+function joinNeighbour(path: Path, extent: Extent): boolean {
+  const { mem, leaf, position, inode } = path;
+  let joined = false;
+  if (position >= 0 && continues(mem, leaf, position, extent)) {
+    const before = extentOf(mem, leaf, position);
+    setExtent(mem, leaf, position, { ...before, length: before.length + extent.length });
+    mergeWithNext(mem, leaf, position);
+    joined = true;
+  } else if (position + 1 < entryCount(mem, leaf)) {
+    const next = extentOf(mem, leaf, position + 1);
+    joined = joins(extent, next);
+    if (joined) setExtent(mem, leaf, position + 1, { ...extent, length: extent.length + next.length });
+  }
+  if (joined) note(mem, Note.merge, inode.number, extent.start, extent.length);
+  return joined;
+}

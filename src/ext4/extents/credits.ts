@@ -1,0 +1,46 @@
+// How many blocks of metadata the operations on a tree change at most: what `journalStart` is asked for.
+
+import type { SuperBlock } from "../super.ts";
+import { blockEntries, MAX_DEPTH } from "../media/extent.ts";
+
+export interface Credits {
+  /** One `allocateExtent`. */
+  readonly allocate: number;
+  /** One `convertExtent` that starts and ends in the same extent or in neighbours of one leaf. */
+  readonly convert: number;
+  /** One `removeExtents`, of any size. */
+  readonly remove: number;
+  /** Fields of one inode: size, times. */
+  readonly inode: number;
+  /** Onto the orphan list, or off it. */
+  readonly orphan: number;
+  /** An inode taken from its group, and filled. */
+  readonly newInode: number;
+  /** An inode given back. */
+  readonly freeInode: number;
+}
+
+/** Credits of one operation each; a handle for several asks for their sum. */
+export function creditsFor(sb: SuperBlock): Credits {
+  // The bitmaps and descriptors of all groups that an operation can take from or give to, and the superblock.
+  const space = (groups: number): number =>
+    Math.min(groups, sb.groupCount) + Math.min(groups, sb.descriptorBlocks) + 1;
+  // A leaf that must grow: on each level the node and its new neighbour, and the new root's child.
+  const grow = 2 * MAX_DEPTH + 1;
+  return {
+    allocate: grow + space(grow + 1) + 1,
+    convert: grow + space(grow) + 1,
+    // Growing for the cut; two leaves that keep something, with the indexes above them; and index nodes that
+    // lose entry after entry.  Emptied leaves cost nothing: they are freed, not written.
+    remove: grow + 2 * MAX_DEPTH + fullIndexes(sb) + space(sb.groupCount) + 1,
+    inode: 1,
+    orphan: 3,
+    newInode: space(1) + 1,
+    freeInode: space(1) + 1,
+  };
+}
+
+/** Index nodes that a file of single blocks has, half full as splits leave them. */
+function fullIndexes(sb: SuperBlock): number {
+  return Math.ceil(sb.blockCount / (blockEntries(sb.blockSize) / 2) ** 2);
+}

@@ -1,0 +1,71 @@
+// Looking up without changing anything.
+
+import { Errno } from "../../machine/errors.ts";
+import type { Memory } from "../../machine/memory.ts";
+import { assertHeld } from "../../locks/lockdep.ts";
+import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
+import { treeRoot, type Inode } from "../inode.ts";
+import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth } from "../media/extent.ts";
+import { superBlock } from "../super.ts";
+import { extentIsGood, readChild, rootIsGood } from "./check.ts";
+import { extentOf } from "./edit.ts";
+import { State, type Extent } from "./extent.ts";
+import { search } from "./path.ts";
+
+/**
+ * The extent that covers a file block, whole; for a hole, what is left of it from the block on (up to the
+ * next extent, or to the end of all files).  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.  dataSem is held.
+ */
+export function findExtent(inode: Inode, block: number): Extent | number {
+  assertHeld(inode.dataSem);
+  if (!rootIsGood(inode)) return -Errno.EUCLEAN;
+  const { mem } = inode;
+  let node = treeRoot(inode);
+  let end = MAX_FILE_BLOCKS;
+  let held: Buffer | undefined;
+  for (let depth = nodeDepth(mem, node); depth > 0; depth--) {
+    const position = search(mem, node, block);
+    if (position + 1 < entryCount(mem, node)) end = entryBlock(mem, node, position + 1);
+    if (position < 0) break;
+    const child = readChild(inode, node, position, end);
+    if (held !== undefined) releaseBuffer(held);
+    if (typeof child === "number") return child;
+    held = child;
+    node = bufferData(child);
+  }
+  const found = nodeDepth(mem, node) === 0 ? findInLeaf(inode, node, block, end) : hole(block, end);
+  if (held !== undefined) releaseBuffer(held);
+  return found;
+}
+
+function hole(block: number, end: number): Extent {
+  return { start: block, length: end - block, media: 0, state: State.hole };
+}
+
+function findInLeaf(inode: Inode, leaf: number, block: number, end: number): Extent | number {
+  const { mem } = inode;
+  const position = search(mem, leaf, block);
+  if (position >= 0) {
+    const extent = extentOf(mem, leaf, position);
+    if (block < extent.start + extent.length)
+      return extentIsGood(superBlock(mem), extent) ? extent : -Errno.EUCLEAN;
+  }
+  return hole(block, nextStart(mem, leaf, position, end));
+}
+
+/** Where the extent behind a position starts: in the leaf, or else where the leaf's range ends. */
+export function nextStart(mem: Memory, leaf: number, position: number, end: number): number {
+  return position + 1 < entryCount(mem, leaf) ? entryBlock(mem, leaf, position + 1) : end;
+}
+
+/** All extents of a file in order, holes left out.  dataSem is held. */
+export function extents(inode: Inode): Extent[] | number {
+  const all: Extent[] = [];
+  for (let block = 0; block < MAX_FILE_BLOCKS;) {
+    const found = findExtent(inode, block);
+    if (typeof found === "number") return found;
+    if (found.state !== State.hole) all.push(found);
+    block = found.start + found.length;
+  }
+  return all;
+}

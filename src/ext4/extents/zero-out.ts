@@ -1,0 +1,44 @@
+// The kernel's rule for small pieces: rather than split off a few unwritten blocks, write zeros into them
+// and convert them too (mount option extent_max_zeroout_kb; 0 turns it off, which is the default here).
+//
+// Only blocks outside the piece that is being converted are zeroed: what lies in the piece may be good
+// already.  Whoever holds dataSem for writing sees these blocks unwritten, so nobody was handed them
+// by a design that hands out written blocks alone.
+
+import { Op, step } from "../../machine/cpu.ts";
+import { storeFill } from "../../machine/pmem.ts";
+import { note, Note } from "../../machine/trace.ts";
+import type { Inode } from "../inode.ts";
+import { mediaAddress, superBlock } from "../super.ts";
+import { State, type Extent } from "./extent.ts";
+
+/** The piece of an unwritten extent to convert when `piece` is asked for; what it adds holds zeros. */
+export function withZeroOut(inode: Inode, extent: Extent, piece: Extent): Extent {
+  const sb = superBlock(inode.mem);
+  const limit = (sb.zerooutKb * 1024) / sb.blockSize;
+  if (limit === 0) return piece;
+  const before = piece.start - extent.start;
+  const behind = extent.length - before - piece.length;
+  const takeAll = extent.length <= limit;
+  const left = takeAll || (before + piece.length < limit && piece.length + behind > limit) ? before : 0;
+  const right = takeAll || piece.length + behind <= limit ? behind : 0;
+  zero(inode, piece.media - left, left);
+  zero(inode, piece.media + piece.length, right);
+  return {
+    start: piece.start - left,
+    length: left + piece.length + right,
+    media: piece.media - left,
+    state: State.written,
+  };
+}
+
+function zero(inode: Inode, media: number, count: number): void {
+  const { mem } = inode;
+  const { blockSize } = superBlock(mem);
+  for (let block = media; block < media + count; block++) {
+    const at = mediaAddress(superBlock(mem), block);
+    step(Op.zero, at);
+    storeFill(mem, at, 0, blockSize);
+    note(mem, Note.zero, block, 0, blockSize);
+  }
+}

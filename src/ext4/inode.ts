@@ -1,0 +1,179 @@
+// An inode in memory.  It is made when somebody asks for the inode's number (inodes/cache.ts) and lies in one
+// of MAX_INODES places until the last reference goes.
+//
+// The raw inode stays where it is on the media's side: in the buffer of its block of the inode table, which
+// is held as long as the inode is in memory.  The root of the extent tree is edited in place there.
+// Fields that tasks use at once, or that must be cheap to reach, have a copy here.
+//
+//   state, references     inodeTable.mutex (inodes/cache.ts)
+//   number … rawAt        nobody: set before the inode is found, and constant
+//   size (i_size)         announced by readSize and writeSize; what orders them is the design's affair
+//   diskSize, i_blocks,   dataSem held for writing, inside a handle
+//     the extent tree
+//   i_links_count         the rwsem of the directory, inside a handle; the orphan list: sb.orphanMutex
+//   rwsem, invalidateSem, truncateMutex, spareSem, spareMutex, mapping   used by designs as they say
+//
+// Lock order: rwsem, invalidateSem, handle (journal.sem), entries, dataSem, sb.allocMutex.
+
+import { Op, step } from "../machine/cpu.ts";
+import { header } from "../machine/layout.ts";
+import { note, Note } from "../machine/trace.ts";
+import { embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { Mutex } from "../locks/mutex.ts";
+import { RwSem } from "../locks/rwsem.ts";
+import { Mapping } from "../mm/mapping.ts";
+import { bufferAt } from "./buffer.ts";
+import { dirtyMetadata, getWriteAccess } from "./journal/handle.ts";
+import type { Handle } from "./journal/state.ts";
+import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode } from "./media/inode.ts";
+import { BLOCK_SIZE } from "./super.ts";
+
+export const Inode = struct("inode", {
+  state: u32,
+  references: u32,
+  number: u32,
+  generation: u32,
+  mode: u32, // type and permissions
+  flags: u32, // InodeFlag
+  bufferAt: u32, // the buffer of its block of the inode table
+  rawAt: u32, // the raw inode in there
+  size: f64, // bytes; what readers go by
+  diskSize: f64, // what the raw inode says
+  rwsem: embed(RwSem),
+  invalidateSem: embed(RwSem),
+  dataSem: embed(RwSem),
+  truncateMutex: embed(Mutex),
+  spareSem: embed(RwSem),
+  spareMutex: embed(Mutex),
+  mapping: embed(Mapping),
+});
+export type Inode = ViewOf<typeof Inode>;
+
+const SIZE = Inode.offset("size");
+const TREE_ROOT = RawInode.offset("i_block");
+const BLOCKS = RawInode.offset("i_blocks_lo");
+
+/** The address of the root of the inode's extent tree. */
+export function treeRoot(inode: Inode): number {
+  return inode.rawAt + TREE_ROOT;
+}
+
+/** The raw inode.  Changed between `beginInodeChange` and `markInodeDirty` only. */
+export function rawInode(inode: Inode): RawInode {
+  return RawInode.of(inode.mem, inode.rawAt);
+}
+
+/** Asks for the right to change the raw inode. */
+export function beginInodeChange(handle: Handle, inode: Inode): number {
+  return getWriteAccess(handle, bufferAt(inode.mem, inode.bufferAt));
+}
+
+/** Says that the raw inode has changed.  kernel: ext4_mark_inode_dirty */
+export function markInodeDirty(handle: Handle, inode: Inode): number {
+  return dirtyMetadata(handle, bufferAt(inode.mem, inode.bufferAt));
+}
+
+/** The size in bytes.  kernel: i_size_read */
+export function readSize(inode: Inode): number {
+  step(Op.load, inode.at + SIZE);
+  return inode.size;
+}
+
+/** kernel: i_size_write */
+export function writeSize(inode: Inode, size: number): void {
+  step(Op.store, inode.at + SIZE);
+  inode.size = size;
+  note(inode.mem, Note.setSize, inode.number, size);
+}
+
+/** Makes the raw inode say a size.  Inside a handle; dataSem or the inode's rwsem is held for writing. */
+export function setDiskSize(handle: Handle, inode: Inode, size: number): number {
+  const opened = beginInodeChange(handle, inode);
+  if (opened < 0) return opened;
+  inode.diskSize = size;
+  const raw = rawInode(inode);
+  raw.i_size_lo = size % 2 ** 32;
+  raw.i_size_high = Math.floor(size / 2 ** 32);
+  return markInodeDirty(handle, inode);
+}
+
+/** Adds to i_blocks, in blocks; the caller says markInodeDirty. */
+export function addBlocks(inode: Inode, count: number): void {
+  const units = (inode.flags & InodeFlag.hugeFile) !== 0 ? 1 : BLOCK_SIZE / 512;
+  const index = (inode.rawAt + BLOCKS) >>> 2;
+  inode.mem.u32[index] = (inode.mem.u32[index] as number) + count * units;
+}
+
+export function isDirectory(inode: Inode): boolean {
+  return (inode.mode & Mode.type) === Mode.directory;
+}
+
+export function isFile(inode: Inode): boolean {
+  return (inode.mode & Mode.type) === Mode.file;
+}
+
+export function isSymlink(inode: Inode): boolean {
+  return (inode.mode & Mode.type) === Mode.symlink;
+}
+
+/** Puts the machine's time into the raw inode: `modified` for its data, and always for the inode itself. */
+export function setTimes(handle: Handle, inode: Inode, modified: boolean): number {
+  const opened = beginInodeChange(handle, inode);
+  if (opened < 0) return opened;
+  const { seconds, nanoseconds } = header(inode.mem);
+  const raw = rawInode(inode);
+  const wide = hasExtraTimes(inode);
+  raw.i_ctime = seconds;
+  if (wide) raw.i_ctime_extra = nanoseconds << 2;
+  if (modified) {
+    raw.i_mtime = seconds;
+    if (wide) raw.i_mtime_extra = nanoseconds << 2;
+  }
+  return markInodeDirty(handle, inode);
+}
+
+function hasExtraTimes(inode: Inode): boolean {
+  const end = RawInode.offset("i_crtime_extra") + 4 - OLD_INODE_SIZE;
+  return rawInode(inode).i_extra_isize >= end;
+}
+
+export interface Stat {
+  ino: number;
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  size: number;
+  /** In units of 512 bytes. */
+  blocks: number;
+  blksize: number;
+  /** Milliseconds since the epoch, as the other times. */
+  atimeMs: number;
+  mtimeMs: number;
+  ctimeMs: number;
+}
+
+/** What stat(2) tells of an inode. */
+export function statOf(inode: Inode): Stat {
+  const raw = rawInode(inode);
+  const wide = hasExtraTimes(inode);
+  const units = (inode.flags & InodeFlag.hugeFile) !== 0 ? BLOCK_SIZE / 512 : 1;
+  return {
+    ino: inode.number,
+    mode: inode.mode,
+    nlink: raw.i_links_count,
+    uid: raw.i_uid + raw.i_uid_high * 65536,
+    gid: raw.i_gid + raw.i_gid_high * 65536,
+    size: readSize(inode),
+    blocks: raw.i_blocks_lo * units,
+    blksize: BLOCK_SIZE,
+    atimeMs: milliseconds(raw.i_atime, wide ? raw.i_atime_extra : 0),
+    mtimeMs: milliseconds(raw.i_mtime, wide ? raw.i_mtime_extra : 0),
+    ctimeMs: milliseconds(raw.i_ctime, wide ? raw.i_ctime_extra : 0),
+  };
+}
+
+/** Seconds are signed, and the lowest two bits of the extra word are their bits 32 and 33. */
+function milliseconds(seconds: number, extra: number): number {
+  return ((seconds | 0) + (extra & 3) * 2 ** 32) * 1000 + (extra >>> 2) / 1e6;
+}

@@ -1,0 +1,287 @@
+// Inodes in memory: found by number, made from the media, and given up.
+//
+//   iget     a reference to the inode of a number; reads it if nobody has it
+//   ihold    one more
+//   iput     gives one back; the last one of an inode without links truncates and frees it
+//   newInode an inode that was not there before
+//
+// A place is free, live or dying.  A dying one is no longer found: its number may be given to a new inode, in
+// another place, before the place is free.  The inode's number was read from a directory whose rwsem is still
+// held when iget runs, so an inode with a name is never on its way out.
+//
+// Lock order: directory.rwsem, handle, inodeTable.mutex, buffers.  iput of the last reference starts a handle
+// and takes dataSem: it is called with none of these held.
+
+import { Errno } from "../../machine/errors.ts";
+import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
+import { MAX_INODES } from "../../machine/limits.ts";
+import type { Memory } from "../../machine/memory.ts";
+import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { LockClass } from "../../locks/classes.ts";
+import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { initRwSem } from "../../locks/rwsem.ts";
+import { initMapping } from "../../mm/mapping.ts";
+import { allocateInode, freeInode } from "../alloc/inodes.ts";
+import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
+import { checkRoot } from "../extents/check.ts";
+import { creditsFor } from "../extents/credits.ts";
+import {
+  beginInodeChange,
+  Inode,
+  isDirectory,
+  isSymlink,
+  markInodeDirty,
+  rawInode,
+  treeRoot,
+} from "../inode.ts";
+import { getInodeBlock, inodeOffset, rawInodeIsGood } from "./table.ts";
+import { journalStart, journalStop } from "../journal/handle.ts";
+import type { Handle } from "../journal/state.ts";
+import { initNode, ROOT_ENTRIES } from "../media/extent.ts";
+import { EXTRA_SIZE, InodeFlag, Mode, OLD_INODE_SIZE } from "../media/inode.ts";
+import { addOrphan, removeOrphan } from "./orphan.ts";
+import { superBlock, type SuperBlock } from "../super.ts";
+import { truncateBlocks } from "../truncate.ts";
+
+const InodeTable = struct("inode_table", {
+  mutex: embed(Mutex), // protects which places are in use, and the reference counts
+  inodesAt: u32,
+});
+type InodeTable = ViewOf<typeof InodeTable>;
+
+const State = { free: 0, live: 1, dying: 2 } as const;
+
+/** Makes the places.  At boot. */
+export function initInodes(mem: Memory): void {
+  setRoot(mem, Root.inodes, allocate(mem, InodeTable));
+  const table = tableOf(mem);
+  initMutex(table.mutex, LockClass["inodeTable.mutex"]);
+  table.inodesAt = allocate(mem, Inode, MAX_INODES);
+}
+
+function tableOf(mem: Memory): InodeTable {
+  return rootView(mem, Root.inodes, InodeTable);
+}
+
+/** The inode at an address that somebody keeps. */
+export function inodeAt(mem: Memory, at: number): Inode {
+  return viewAt(mem, Inode, at);
+}
+
+/** The inodes in memory, for oracles: nobody may be running. */
+export function inodesInMemory(mem: Memory): Inode[] {
+  return places(mem).filter((inode) => inode.state === State.live);
+}
+
+function places(mem: Memory): Inode[] {
+  const { inodesAt } = tableOf(mem);
+  return Array.from({ length: MAX_INODES }, (_, index) => inodeAt(mem, inodesAt + index * strideOf(Inode)));
+}
+
+/** The live inode of a number, or any free place.  The table is locked. */
+function find(mem: Memory, state: number, number = 0): Inode | undefined {
+  const end = tableOf(mem).inodesAt + MAX_INODES * strideOf(Inode);
+  for (let at = tableOf(mem).inodesAt; at < end; at += strideOf(Inode)) {
+    if (mem.u32[(at + STATE) >>> 2] !== state) continue;
+    if (state === State.free || mem.u32[(at + NUMBER) >>> 2] === number) return inodeAt(mem, at);
+  }
+  return undefined;
+}
+
+const STATE = Inode.offset("state");
+const NUMBER = Inode.offset("number");
+
+/**
+ * A reference to an inode, which `iput` gives back.  -EUCLEAN for a number or an inode that cannot be,
+ * -EFSBADCRC, -EOPNOTSUPP for a way of mapping blocks that is not supported, -ENFILE when all places are taken.
+ *
+ * kernel: ext4_iget
+ */
+export function iget(sb: SuperBlock, number: number): Inode | number {
+  const { mutex } = tableOf(sb.mem);
+  mutexLock(mutex);
+  const inode = find(sb.mem, State.live, number) ?? read(sb, number);
+  if (typeof inode !== "number") inode.references += 1;
+  mutexUnlock(mutex);
+  return inode;
+}
+
+function read(sb: SuperBlock, number: number): Inode | number {
+  if (!(number >= 1 && number <= sb.inodeCount)) return -Errno.EUCLEAN;
+  const inode = find(sb.mem, State.free);
+  if (inode === undefined) return -Errno.ENFILE;
+  const buffer = getInodeBlock(sb, number);
+  if (typeof buffer === "number") return buffer;
+  let result = rawInodeIsGood(sb, number, buffer.data + inodeOffset(sb, number));
+  if (result === 0) {
+    take(inode, buffer, number);
+    result = checkMapping(inode);
+    if (result < 0) inode.state = State.free;
+  }
+  if (result < 0) releaseBuffer(buffer);
+  return result < 0 ? result : inode;
+}
+
+/** Fills a free place from a raw inode. */
+function take(inode: Inode, buffer: Buffer, number: number): void {
+  inode.state = State.live;
+  inode.references = 0;
+  inode.number = number;
+  inode.bufferAt = buffer.at;
+  inode.rawAt = buffer.data + inodeOffset(superBlock(inode.mem), number);
+  const raw = rawInode(inode);
+  inode.generation = raw.i_generation;
+  inode.mode = raw.i_mode;
+  inode.flags = raw.i_flags;
+  inode.size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
+  inode.diskSize = inode.size;
+  const directory = (inode.mode & Mode.type) === Mode.directory;
+  initRwSem(inode.rwsem, LockClass[directory ? "directory.rwsem" : "inode.rwsem"]);
+  initRwSem(inode.invalidateSem, LockClass["inode.invalidateSem"]);
+  initRwSem(inode.dataSem, LockClass["inode.dataSem"]);
+  initMutex(inode.truncateMutex, LockClass["inode.truncateMutex"]);
+  initRwSem(inode.spareSem, LockClass["inode.spareSem"]);
+  initMutex(inode.spareMutex, LockClass["inode.spareMutex"]);
+  initMapping(inode.mapping, number);
+}
+
+/** Whether we can read what the inode's blocks hold: 0 or the error. */
+function checkMapping(inode: Inode): number {
+  if ((inode.flags & InodeFlag.inlineData) !== 0) return -Errno.EOPNOTSUPP;
+  if ((inode.flags & InodeFlag.extents) !== 0) return checkRoot(inode);
+  const type = inode.mode & Mode.type;
+  const mapped = type === Mode.file || type === Mode.directory;
+  const long = isSymlink(inode) && rawInode(inode).i_blocks_lo !== 0;
+  return mapped || long ? -Errno.EOPNOTSUPP : 0;
+}
+
+/** One more reference for who holds one. */
+export function ihold(inode: Inode): void {
+  const { mutex } = tableOf(inode.mem);
+  mutexLock(mutex);
+  inode.references += 1;
+  mutexUnlock(mutex);
+}
+
+/**
+ * Gives a reference back.  The last one of an inode without links frees its blocks and the inode; an error
+ * on that way is returned, and leaves the inode on the orphan list for e2fsck.
+ */
+export function iput(inode: Inode): number {
+  const { mutex } = tableOf(inode.mem);
+  mutexLock(mutex);
+  inode.references -= 1;
+  const last = inode.references === 0;
+  const unlinked = last && rawInode(inode).i_links_count === 0;
+  if (unlinked) inode.state = State.dying;
+  else if (last) giveUp(inode);
+  mutexUnlock(mutex);
+  if (!unlinked) return 0;
+  const result = evict(inode);
+  mutexLock(mutex);
+  giveUp(inode);
+  mutexUnlock(mutex);
+  return result;
+}
+
+function giveUp(inode: Inode): void {
+  releaseBuffer(bufferAt(inode.mem, inode.bufferAt));
+  inode.state = State.free;
+}
+
+/** kernel: ext4_evict_inode */
+function evict(inode: Inode): number {
+  const sb = superBlock(inode.mem);
+  const credits = creditsFor(sb);
+  const handle = journalStart(sb, credits.remove + credits.orphan + credits.freeInode);
+  if (typeof handle === "number") return handle;
+  const result = evictIn(handle, sb, inode);
+  const stopped = journalStop(handle);
+  return result < 0 ? result : stopped;
+}
+
+function evictIn(handle: Handle, sb: SuperBlock, inode: Inode): number {
+  const hasTree = (inode.flags & InodeFlag.extents) !== 0;
+  const result =
+    (hasTree ? truncateBlocks(inode, 0) : 0) ||
+    removeOrphan(handle, inode) ||
+    beginInodeChange(handle, inode);
+  if (result < 0) return result;
+  const raw = rawInode(inode);
+  raw.i_dtime = header(inode.mem).seconds;
+  raw.i_size_lo = 0;
+  raw.i_size_high = 0;
+  // Last, for from here on the number may belong to somebody else.
+  return markInodeDirty(handle, inode) || freeInode(handle, sb, inode.number, isDirectory(inode));
+}
+
+/**
+ * A new inode with one link and no name yet, referenced.  Inside a handle with `creditsFor(sb).newInode`.
+ * -ENOSPC without a free inode, -ENFILE.
+ *
+ * kernel: ext4_new_inode
+ */
+export function newInode(handle: Handle, directory: Inode, mode: number): Inode | number {
+  const sb = superBlock(directory.mem);
+  const forDirectory = (mode & Mode.type) === Mode.directory;
+  const number = allocateInode(handle, sb, directory.number, forDirectory);
+  if (number < 0) return number;
+  const { mutex } = tableOf(sb.mem);
+  mutexLock(mutex);
+  const inode = find(sb.mem, State.free);
+  const buffer = inode === undefined ? -Errno.ENFILE : getInodeBlock(sb, number);
+  if (inode !== undefined && typeof buffer !== "number") {
+    take(inode, buffer, number);
+    inode.references = 1;
+  }
+  mutexUnlock(mutex);
+  if (inode === undefined || typeof buffer === "number") {
+    freeInode(handle, sb, number, forDirectory);
+    return buffer as number;
+  }
+  const filled = fillNew(handle, sb, inode, mode);
+  return filled < 0 ? filled : inode;
+}
+
+function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, mode: number): number {
+  const { mem } = inode;
+  const opened = beginInodeChange(handle, inode);
+  if (opened < 0) return opened;
+  const raw = rawInode(inode);
+  // Whoever used the number before had another generation, and so other checksums.
+  const generation = (raw.i_generation + 1) >>> 0;
+  mem.fill(inode.rawAt, 0, sb.inodeSize);
+  inode.mode = mode;
+  inode.generation = generation;
+  inode.flags = InodeFlag.extents;
+  inode.size = 0;
+  inode.diskSize = 0;
+  raw.i_mode = mode;
+  raw.i_links_count = 1;
+  raw.i_flags = inode.flags;
+  raw.i_generation = generation;
+  initNode(mem, treeRoot(inode), ROOT_ENTRIES, 0);
+  const { seconds, nanoseconds } = header(mem);
+  raw.i_atime = seconds;
+  raw.i_ctime = seconds;
+  raw.i_mtime = seconds;
+  if (sb.inodeSize >= OLD_INODE_SIZE + EXTRA_SIZE) {
+    raw.i_extra_isize = Math.max(sb.wantExtraSize, EXTRA_SIZE);
+    raw.i_crtime = seconds;
+    raw.i_atime_extra = nanoseconds << 2;
+    raw.i_ctime_extra = nanoseconds << 2;
+    raw.i_mtime_extra = nanoseconds << 2;
+    raw.i_crtime_extra = nanoseconds << 2;
+  }
+  return markInodeDirty(handle, inode);
+}
+
+/** One link less; without any, the inode goes on the orphan list until its last reference goes. */
+export function dropLink(handle: Handle, inode: Inode): number {
+  const opened = beginInodeChange(handle, inode);
+  if (opened < 0) return opened;
+  const raw = rawInode(inode);
+  if (raw.i_links_count === 0) return -Errno.EUCLEAN;
+  raw.i_links_count -= 1;
+  return raw.i_links_count === 0 ? addOrphan(handle, inode) : markInodeDirty(handle, inode);
+}

@@ -1,0 +1,47 @@
+// Where raw inodes lie on the media, and whether they can be trusted.
+
+import { Errno } from "../../machine/errors.ts";
+import { getBuffer, Kind, setKind, type Buffer } from "../buffer.ts";
+import { getGroup, rawGroup, releaseGroup } from "../group.ts";
+import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
+import { hasWideSum, inodeSum } from "../media/sums.ts";
+import { hasChecksums, type SuperBlock } from "../super.ts";
+
+/** Files end before 2^32 blocks. */
+const MAX_SIZE_HIGH = 4096;
+
+/** The buffer with a raw inode, to be released; the number is one that the file system has. */
+export function getInodeBlock(sb: SuperBlock, number: number): Buffer | number {
+  const group = Math.floor((number - 1) / sb.inodesPerGroup);
+  const descriptors = getGroup(sb, group);
+  if (typeof descriptors === "number") return descriptors;
+  const table = rawGroup(sb, descriptors, group).bg_inode_table_lo;
+  releaseGroup(descriptors);
+  const index = (number - 1) % sb.inodesPerGroup;
+  const perBlock = sb.blockSize / sb.inodeSize;
+  const buffer = getBuffer(sb, table + Math.floor(index / perBlock));
+  if (typeof buffer !== "number") setKind(buffer, Kind.inodeTable, number - (index % perBlock));
+  return buffer;
+}
+
+/** Where in that block the raw inode lies. */
+export function inodeOffset(sb: SuperBlock, number: number): number {
+  const index = (number - 1) % sb.inodesPerGroup;
+  return (index % (sb.blockSize / sb.inodeSize)) * sb.inodeSize;
+}
+
+/** Checks a raw inode that has a name: 0, -EFSBADCRC or -EUCLEAN. */
+export function rawInodeIsGood(sb: SuperBlock, number: number, at: number): number {
+  const raw = RawInode.of(sb.mem, at);
+  if (sb.inodeSize > OLD_INODE_SIZE && raw.i_extra_isize > sb.inodeSize - OLD_INODE_SIZE)
+    return -Errno.EUCLEAN;
+  if (hasChecksums(sb) && !checksumIsGood(sb, number, raw)) return -Errno.EFSBADCRC;
+  if (raw.i_links_count === 0 || raw.i_mode === 0) return -Errno.EUCLEAN;
+  return raw.i_size_high < MAX_SIZE_HIGH ? 0 : -Errno.EUCLEAN;
+}
+
+function checksumIsGood(sb: SuperBlock, number: number, raw: RawInode): boolean {
+  const sum = inodeSum(sb.mem, sb.csumSeed, number, raw.at, sb.inodeSize);
+  if (raw.i_checksum_lo !== (sum & 0xffff)) return false;
+  return !hasWideSum(sb.mem, raw.at, sb.inodeSize) || raw.i_checksum_hi === sum >>> 16;
+}

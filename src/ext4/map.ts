@@ -1,0 +1,21 @@
+// What lies at a place in a file: the door to the extent tree for those who only look.
+
+import { downRead, upRead } from "../locks/rwsem.ts";
+import { note, Note } from "../machine/trace.ts";
+import type { Inode } from "./inode.ts";
+import type { Extent } from "./extents/extent.ts";
+import { findExtent } from "./extents/find.ts";
+
+/**
+ * What covers a file block, as it is at the moment; nothing keeps it so when this returns.  A hole reaches from
+ * the block to the next extent.  Takes dataSem shared.  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.
+ *
+ * kernel: ext4_map_blocks without EXT4_GET_BLOCKS_CREATE
+ */
+export function lookUp(inode: Inode, block: number): Extent | number {
+  downRead(inode.dataSem);
+  const found = findExtent(inode, block);
+  upRead(inode.dataSem);
+  if (typeof found !== "number") note(inode.mem, Note.lookUp, inode.number, block, found.state);
+  return found;
+}
