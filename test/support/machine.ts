@@ -7,6 +7,7 @@ import { mediaAt, STALE } from "../../src/machine/pmem.ts";
 import { initSnapshot } from "../../src/machine/snapshot.ts";
 import { initTrace } from "../../src/machine/trace.ts";
 import { initLockdep } from "../../src/locks/lockdep.ts";
+import { initInodes } from "../../src/ext4/inodes/cache.ts";
 import { makeFileSystem } from "../../src/ext4/mkfs/mkfs.ts";
 import { initSuperBlock, mount, type MountOptions } from "../../src/ext4/mount/mount.ts";
 import type { SuperBlock } from "../../src/ext4/super.ts";
@@ -25,6 +26,7 @@ export function bareMachine(options: MachineOptions = {}): Memory {
   initTrace(mem);
   initLockdep(mem);
   initSuperBlock(mem);
+  initInodes(mem);
   header(mem).lockdep = 1;
   if (image === undefined) mem.fill(mediaAt(mem, 0), STALE, header(mem).media.length);
   else mem.write(mediaAt(mem, 0), image);

@@ -1,0 +1,117 @@
+// One block of a directory: found, checked once, made.
+//
+// A block that comes from the media is trusted when its entries fill it exactly and its checksum is right.
+// Its buffer is then marked as this directory's, and from there on only this folder changes it.
+
+import { Errno } from "../../machine/errors.ts";
+import type { Memory } from "../../machine/memory.ts";
+import {
+  bufferData,
+  getBuffer,
+  isVerified,
+  Kind,
+  releaseBuffer,
+  setKind,
+  setVerified,
+  type Buffer,
+} from "../buffer.ts";
+import { State } from "../extents/extent.ts";
+import type { Inode } from "../inode.ts";
+import { lookUp } from "../map.ts";
+import { DirectoryEntry, DirectoryTail, entrySize, TAIL_TYPE } from "../media/directory.ts";
+import { ownedSum } from "../media/sums.ts";
+import { BLOCK_SIZE, hasChecksums, superBlock, type SuperBlock } from "../super.ts";
+import { hashChecksumIsGood, isHashNode } from "./hash-node.ts";
+
+const LENGTH = DirectoryEntry.offset("rec_len");
+const NAME_LENGTH = DirectoryEntry.offset("name_len");
+
+// An entry is known by its address; its fields are read in loops.
+export const recordLength = (mem: Memory, at: number): number => mem.u16[(at + LENGTH) >>> 1] as number;
+export const nameLength = (mem: Memory, at: number): number => mem.u8[at + NAME_LENGTH] as number;
+export const inodeOf = (mem: Memory, at: number): number => mem.u32[at >>> 2] as number;
+
+export function blocksOf(directory: Inode): number {
+  return Math.floor(directory.size / BLOCK_SIZE);
+}
+
+/** Where entries end: before the checksum, if there is one. */
+export function limitOf(sb: SuperBlock): number {
+  return hasChecksums(sb) ? BLOCK_SIZE - DirectoryTail.size : BLOCK_SIZE;
+}
+
+/** The buffer of a directory's block, checked; 0 for a block that is not there. */
+export function readBlock(directory: Inode, block: number): Buffer | number {
+  const sb = superBlock(directory.mem);
+  const found = lookUp(directory, block);
+  if (typeof found === "number") return found;
+  if (found.state !== State.written) return found.state === State.hole ? 0 : -Errno.EUCLEAN;
+  const buffer = getBuffer(sb, found.media + block - found.start);
+  if (typeof buffer === "number") return buffer;
+  const result = isTrusted(directory, buffer) ? 0 : check(sb, directory, buffer, block);
+  if (result === 0) return buffer;
+  releaseBuffer(buffer);
+  return result;
+}
+
+function isTrusted(directory: Inode, buffer: Buffer): boolean {
+  const ours = buffer.kind === Kind.directory || buffer.kind === Kind.plain;
+  return ours && buffer.owner === directory.number && isVerified(buffer);
+}
+
+/** 0 for a good block, which is then marked; -EFSBADCRC, -EUCLEAN. */
+function check(sb: SuperBlock, directory: Inode, buffer: Buffer, block: number): number {
+  if (buffer.kind !== Kind.plain || !entriesAreGood(sb, buffer)) return -Errno.EUCLEAN;
+  const node = isHashNode(directory, bufferData(buffer), block);
+  if (hasChecksums(sb)) {
+    const good = node ? hashChecksumIsGood(directory, bufferData(buffer)) : checksumIsGood(directory, buffer);
+    if (!good) return -Errno.EFSBADCRC;
+  }
+  // A hash node is never changed, only made a linear block; its kind says so, should it be written all the same.
+  setKind(buffer, node ? Kind.plain : Kind.directory, directory.number, directory.generation);
+  setVerified(buffer);
+  return 0;
+}
+
+/** kernel: ext4_check_dir_entry, for all of a block */
+function entriesAreGood(sb: SuperBlock, buffer: Buffer): boolean {
+  const { mem } = sb;
+  const end = bufferData(buffer) + BLOCK_SIZE;
+  let at = bufferData(buffer);
+  while (at < end) {
+    const length = recordLength(mem, at);
+    if (length < DirectoryTail.size || (length & 3) !== 0 || at + length > end) return false;
+    if (entrySize(nameLength(mem, at)) > length || inodeOf(mem, at) > sb.inodeCount) return false;
+    at += length;
+  }
+  return true;
+}
+
+function checksumIsGood(directory: Inode, buffer: Buffer): boolean {
+  const { mem, number, generation } = directory;
+  const at = bufferData(buffer);
+  const length = BLOCK_SIZE - DirectoryTail.size;
+  const tail = DirectoryTail.of(mem, at + length);
+  const isTail = inodeOf(mem, tail.at) === 0 && tail.det_rec_len === DirectoryTail.size;
+  const sum = ownedSum(mem, superBlock(mem).csumSeed, number, generation, at, length);
+  return isTail && tail.det_reserved_ft === TAIL_TYPE && tail.det_checksum === sum;
+}
+
+/** Makes an empty linear block of a zeroed one. */
+export function initBlock(directory: Inode, buffer: Buffer): void {
+  const sb = superBlock(directory.mem);
+  const at = bufferData(buffer);
+  DirectoryEntry.of(sb.mem, at).rec_len = limitOf(sb);
+  if (hasChecksums(sb)) initTail(sb.mem, at);
+  setKind(buffer, Kind.directory, directory.number, directory.generation);
+  setVerified(buffer);
+}
+
+/** Writes the entry that holds a block's checksum. */
+export function initTail(mem: Memory, blockAt: number): void {
+  const tail = DirectoryTail.of(mem, blockAt + BLOCK_SIZE - DirectoryTail.size);
+  tail.det_reserved_zero1 = 0;
+  tail.det_rec_len = DirectoryTail.size;
+  tail.det_reserved_zero2 = 0;
+  tail.det_reserved_ft = TAIL_TYPE;
+}
