@@ -3,7 +3,8 @@
 //   immutable while mounted   everything above `allocMutex`
 //   under allocMutex          freeBlocks, freeInodes, countsChanged, and all bitmaps and group descriptors
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
-//   under sparseMutex         nothing of ours: mm/filemap_xip.c's xip_sparse_mutex, for the designs of its time
+//   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
+//                             designs of their time
 //
 // Lock order: handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
 
@@ -12,6 +13,7 @@ import { mediaAt } from "../machine/pmem.ts";
 import { rootView, Root } from "../machine/layout.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
+import { SeqCount } from "../locks/seqcount.ts";
 import { ReadOnlyCompat } from "./media/features.ts";
 
 /** Blocks are as large as pages: data is mapped, so nothing else would do. */
@@ -48,6 +50,7 @@ export const SuperBlock = struct("superblock", {
 
   orphanMutex: embed(Mutex),
   sparseMutex: embed(Mutex),
+  sparseSeq: embed(SeqCount), // changes while a sparse page is being mapped
 });
 export type SuperBlock = ViewOf<typeof SuperBlock>;
 

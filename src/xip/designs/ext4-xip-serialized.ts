@@ -1,0 +1,239 @@
+// The proposal of December 2013 made right: writes split an unwritten extent and convert the middle, reads
+// and faults zero what they touch and mark it written, inline, with locks that make it safe.
+//
+// Which lock protects what
+//   rwsem (the inode's)   the file's size and which blocks belong to it, against read and write.  Reads
+//                         share it; write, truncate and fallocate hold it alone.
+//   invalidateSem         the same against page faults, which cannot take rwsem: a write's copy faults
+//                         under it.  Faults share it; truncate holds it alone.
+//   entry (of a page)     the page's verdict "hole", from the lookup until the zero page is mapped.  Whoever
+//                         fills the hole takes it too, so no zero page is mapped after the filler's unmap.
+//   dataSem               the extent tree, and here also one rule: a block is zeroed and marked written in
+//                         one hold, before anybody can learn its address.
+//
+// Order: rwsem > (mmapSem of an address space) > invalidateSem > journal handle > entry > dataSem.
+//
+// Why a reader cannot see stale bytes.  A block's bytes are shown only when the tree says "written", and
+// the tree says so only after the block was zeroed, under the same hold of dataSem.
+//
+// Why no zeroing can hit bytes that somebody was handed.  Addresses are handed out for written blocks only
+// (to copiers and to page tables).  Written blocks are never zeroed below the end of the file; they stop
+// being written only in truncate, which holds rwsem and invalidateSem alone and has unmapped them, so that
+// no copier and no page table knows them any more.
+//
+// How a write whose source is a mapping of the same file avoids deadlock.  During its copy it holds rwsem
+// and nothing else; the fault that the copy takes needs mmapSem, invalidateSem, handle, entry and
+// dataSem, all behind rwsem in the order, and no fault ever takes rwsem.
+//
+// Readers of written extents share rwsem and dataSem and never wait for each other.
+
+import { downRead, downWrite, upRead, upWrite } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
+import { allocateExtent } from "../../ext4/extents/allocate.ts";
+import { creditsFor } from "../../ext4/extents/credits.ts";
+import { convertExtent } from "../../ext4/extents/convert.ts";
+import { State } from "../../ext4/extents/extent.ts";
+import { findExtent } from "../../ext4/extents/find.ts";
+import { readSize, writeSize, type Inode } from "../../ext4/inode.ts";
+import { inodeAt } from "../../ext4/inodes/cache.ts";
+import { commit } from "../../ext4/journal/commit.ts";
+import { journalStart, journalStop } from "../../ext4/journal/handle.ts";
+import type { Handle } from "../../ext4/journal/state.ts";
+import { lookUp } from "../../ext4/map.ts";
+import { mediaAddress, superBlock } from "../../ext4/super.ts";
+import { truncateBlocks } from "../../ext4/truncate.ts";
+import { installPage, installZeroPage, lockEntry, unlockEntry, unmapRange } from "../../mm/mapping.ts";
+import type { Vma } from "../../mm/space.ts";
+import type { UserBuffer } from "../../mm/user.ts";
+import type { Design } from "../design.ts";
+import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, zeroBytes } from "../copy.ts";
+import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+
+export const design: Design = {
+  name: "ext4-xip-serialized",
+  summary: "the proposal made right: zero and convert in one hold, before anybody learns the address",
+  source: "this project's answer",
+  sound: true,
+  locks: {
+    read: "rwsem shared; for an unwritten block also handle, entry, dataSem",
+    write: "rwsem; for a block not yet written also handle, entry, dataSem, all dropped before the copy",
+    fault: "invalidateSem shared; for a page not yet written also handle, entry, dataSem",
+    truncate: "rwsem, invalidateSem; handle and dataSem to free",
+    fallocate: "rwsem; handle and dataSem for each hole",
+    sync: "none of the inode's; the commit waits for running handles",
+  },
+
+  read(inode, to, position, length) {
+    downRead(inode.rwsem);
+    const result = readLocked(inode, to, position, length);
+    upRead(inode.rwsem);
+    return result;
+  },
+
+  write(inode, from, position, length) {
+    downWrite(inode.rwsem);
+    const result = writeLocked(inode, from, position, length);
+    upWrite(inode.rwsem);
+    return result;
+  },
+
+  fault(vma, page, write) {
+    const inode = inodeAt(vma.mem, vma.inodeAt);
+    if (write) updateTime(inode);
+    downRead(inode.invalidateSem);
+    const result = faultLocked(inode, vma, page, write);
+    upRead(inode.invalidateSem);
+    return result;
+  },
+
+  truncate(inode, size) {
+    downWrite(inode.rwsem);
+    downWrite(inode.invalidateSem);
+    const result = truncateLocked(inode, size);
+    upWrite(inode.invalidateSem);
+    upWrite(inode.rwsem);
+    return result;
+  },
+
+  fallocate(inode, mode, offset, length) {
+    downWrite(inode.rwsem);
+    const result = fallocateLocked(inode, mode, offset, length);
+    upWrite(inode.rwsem);
+    return result;
+  },
+
+  sync(inode) {
+    return commit(superBlock(inode.mem));
+  },
+};
+
+function readLocked(inode: Inode, to: UserBuffer, position: number, length: number): number {
+  const { mem } = inode;
+  const end = Math.min(position + length, readSize(inode));
+  let done = 0;
+  while (position + done < end) {
+    const { block, from, count } = inBlock(position + done, end - position - done);
+    const extent = lookUp(inode, block);
+    if (typeof extent === "number") return done > 0 ? done : extent;
+    let media = extent.state === State.written ? mediaBlock(extent, block) : 0;
+    // The proposal's rule for reads.  Where converting fails (no room for the split), the block stays
+    // unwritten, and its zeros need no media.
+    if (extent.state === State.unwritten) media = Math.max(0, makeWritten(inode, block));
+    const copied =
+      media === 0
+        ? clearUser(mem, to, done, count)
+        : copyOut(mem, to, done, mediaAddress(superBlock(mem), media) + from, count);
+    done += copied;
+    if (copied < count) return done > 0 ? done : -Errno.EFAULT;
+  }
+  return done;
+}
+
+function writeLocked(inode: Inode, from: UserBuffer, position: number, length: number): number {
+  const { mem } = inode;
+  const size = readSize(inode);
+  // What a mapping stored behind the end of the file must not come into view when the file grows.
+  let error = position > size ? zeroTail(inode, size) : 0;
+  if (error === 0) error = updateTime(inode);
+  let done = 0;
+  while (done < length && error === 0) {
+    const { block, from: offset, count } = inBlock(position + done, length - done);
+    const media = writtenBlock(inode, block);
+    if (media < 0) {
+      error = media;
+      break;
+    }
+    const copied = copyIn(mem, mediaAddress(superBlock(mem), media) + offset, from, done, count);
+    done += copied;
+    if (copied < count) error = -Errno.EFAULT;
+  }
+  if (done > 0 && position + done > size) {
+    const failed = growTo(inode, position + done);
+    if (failed < 0) return failed;
+  }
+  return done > 0 ? done : error;
+}
+
+/** The media block of a file's block, which is written from here on.  The same is held as by makeWritten. */
+function writtenBlock(inode: Inode, block: number): number {
+  const extent = lookUp(inode, block);
+  if (typeof extent === "number") return extent;
+  return extent.state === State.written ? mediaBlock(extent, block) : makeWritten(inode, block);
+}
+
+function faultLocked(inode: Inode, vma: Vma, page: number, write: boolean): number {
+  if (page >= pagesIn(readSize(inode))) return -Errno.SIGBUS;
+  if (!write && mapHole(inode, vma, page)) return 0;
+  const media = writtenBlock(inode, page);
+  if (media < 0) return -Errno.SIGBUS;
+  return installPage(vma, page, mediaAddress(superBlock(inode.mem), media), write);
+}
+
+/** Maps the zero page where the page is a hole, and says whether it was. */
+function mapHole(inode: Inode, vma: Vma, page: number): boolean {
+  lockEntry(inode.mapping, page);
+  const extent = lookUp(inode, page);
+  const hole = typeof extent !== "number" && extent.state === State.hole;
+  if (hole) installZeroPage(vma, page);
+  unlockEntry(inode.mapping, page);
+  return hole;
+}
+
+/**
+ * The transaction: whatever the block was, afterwards it is written, and holds zeros if it was not.
+ * Returns the media block.  The caller holds rwsem or invalidateSem, so the block stays the file's.
+ */
+function makeWritten(inode: Inode, block: number): number {
+  const sb = superBlock(inode.mem);
+  const credits = creditsFor(sb);
+  const handle = journalStart(sb, credits.allocate + credits.convert);
+  if (typeof handle === "number") return handle;
+  lockEntry(inode.mapping, block);
+  downWrite(inode.dataSem);
+  const media = zeroAndConvert(handle, inode, block);
+  upWrite(inode.dataSem);
+  // Processes that have the zero page of the former hole mapped must fault again.
+  if (media > 0) unmapRange(inode.mapping, block, block, false);
+  unlockEntry(inode.mapping, block);
+  const stopped = journalStop(handle);
+  return stopped < 0 ? stopped : media;
+}
+
+function zeroAndConvert(handle: Handle, inode: Inode, block: number): number {
+  // Asked again under the lock: another reader, writer or fault may have been here first.
+  let extent = findExtent(inode, block);
+  if (typeof extent === "number") return extent;
+  if (extent.state === State.written) return mediaBlock(extent, block);
+  if (extent.state === State.hole) {
+    extent = allocateExtent(handle, inode, block, 1, State.unwritten);
+    if (typeof extent === "number") return extent;
+  }
+  const media = mediaBlock(extent, block);
+  zeroBytes(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
+  const error = convertExtent(handle, inode, block, 1);
+  return error < 0 ? error : media;
+}
+
+function truncateLocked(inode: Inode, size: number): number {
+  const old = readSize(inode);
+  const failed = updateTime(inode);
+  if (failed < 0) return failed;
+  if (size > old) {
+    const error = zeroTail(inode, old);
+    return error < 0 ? error : growTo(inode, size);
+  }
+  writeSize(inode, size);
+  unmapRange(inode.mapping, pagesIn(size), Infinity, true);
+  const error = zeroTail(inode, size);
+  return error < 0 ? error : truncateBlocks(inode, size);
+}
+
+function fallocateLocked(inode: Inode, mode: number, offset: number, length: number): number {
+  if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) return -Errno.EOPNOTSUPP;
+  let error = reserveHoles(inode, offset, length);
+  const size = readSize(inode);
+  if (error < 0 || (mode & FALLOC_FL_KEEP_SIZE) !== 0 || offset + length <= size) return error;
+  error = zeroTail(inode, size);
+  return error < 0 ? error : growTo(inode, offset + length);
+}
