@@ -29,6 +29,7 @@ export const LockClass = {
   "vmas.lock": 22,
   "spaces.lock": 23,
   "sb.renameMutex": 24,
+  "file.appendMutex": 25,
   // For the locks of a design that is not ours.
   "design.first": 60,
   "design.second": 61,

@@ -1,0 +1,269 @@
+// Memory as a program sees it: mmap, munmap, msync, loads and stores.  The last two are no system calls, but
+// are recorded like them: the oracles explain their bytes with everybody's writes.
+//
+// A mapping holds its inode, not the description it was made from: the descriptor may be closed.
+
+import { ihold, inodeAt } from "../ext4/inodes/cache.ts";
+import { isFile } from "../ext4/inode.ts";
+import { downRead, upRead } from "../locks/rwsem.ts";
+import { Errno } from "../machine/errors.ts";
+import { PAGE_SIZE } from "../machine/memory.ts";
+import { mapRegion, unmapRegion } from "../mm/region.ts";
+import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../mm/space.ts";
+import { loadUser, storeUser } from "../mm/user.ts";
+import { isOffset } from "./arguments.ts";
+import type { Caller } from "./caller.ts";
+import { type File, putInode } from "./file.ts";
+import { MAX_FILE_SIZE, Msync, O } from "./flags.ts";
+import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "./record.ts";
+
+const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
+
+/** Maps an open file.  Returns the address, or an error number.  kernel: ksys_mmap_pgoff */
+export function mapDescriptor(
+  caller: Caller,
+  record: CallRecord | undefined,
+  fd: number,
+  length: number,
+  writable: boolean,
+  shared: boolean,
+  offset: number,
+): number {
+  if (!isAligned(offset)) return -Errno.EINVAL;
+  const file = caller.file(fd);
+  if (typeof file === "number") return file;
+  if (record !== undefined) {
+    recordFile(record, caller.inode(file), offset, length);
+    record.mapped = shared ? Mapped.shared : Mapped.private;
+  }
+  const address = mapFile(caller, file, length, writable, shared, offset);
+  caller.release(file);
+  return address;
+}
+
+/** kernel: do_mmap */
+function mapFile(
+  caller: Caller,
+  file: File,
+  length: number,
+  writable: boolean,
+  shared: boolean,
+  offset: number,
+): number {
+  if (!isOffset(length) || length <= 0) return -Errno.EINVAL;
+  if (offset < 0 || offset + length > MAX_FILE_SIZE) return -Errno.EOVERFLOW;
+  const mode = file.flags & O.ACCMODE;
+  // A mapping can always be read; a shared one that is written writes the file.
+  if (mode !== O.RDONLY && mode !== O.RDWR) return -Errno.EACCES;
+  if (writable && shared && mode !== O.RDWR) return -Errno.EACCES;
+  const inode = caller.inode(file);
+  if (!isFile(inode)) return -Errno.ENODEV;
+  ihold(inode);
+  const address = mapRegion(
+    caller.space,
+    length,
+    writable,
+    shared,
+    inode.mapping,
+    inode.at,
+    offset / PAGE_SIZE,
+  );
+  return address < 0 ? putInode(inode, address) : address;
+}
+
+/** Unmaps the pages of a range; what is not mapped there is no error.  kernel: do_munmap */
+export function unmapPages(
+  caller: Caller,
+  record: CallRecord | undefined,
+  address: number,
+  length: number,
+): number {
+  if (record !== undefined) recordRange(record, address, length);
+  if (!isAligned(address) || address < 0 || !isOffset(length) || length <= 0) return -Errno.EINVAL;
+  if (address + length > USER_END) return -Errno.EINVAL;
+  const released: number[] = [];
+  const error = unmapRegion(caller.space, address, length, (at) => released.push(at));
+  // Outside of mmapSem: the last reference to an unlinked file frees its blocks.
+  let result = error;
+  for (const at of released) result = putInode(inodeAt(caller.mem, at), result);
+  return result;
+}
+
+/** Makes what was stored through shared mappings durable.  kernel: msync */
+export function syncPages(
+  caller: Caller,
+  record: CallRecord | undefined,
+  address: number,
+  length: number,
+  flags: number,
+): number {
+  if (record !== undefined) recordRange(record, address, length);
+  const known = Msync.async | Msync.invalidate | Msync.sync;
+  if ((flags & ~known) !== 0 || (flags & (Msync.async | Msync.sync)) === (Msync.async | Msync.sync)) {
+    return -Errno.EINVAL;
+  }
+  if (!isAligned(address) || address < 0 || !isOffset(length) || length < 0) return -Errno.EINVAL;
+  const end = address + Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
+  let unmapped = 0;
+  for (let at = address; at < end;) {
+    downRead(caller.space.mmapSem);
+    const vma = findVma(caller.space, at);
+    const next = vma === undefined ? at + PAGE_SIZE : vma.end;
+    const inode = vma === undefined || vma.shared === 0 ? undefined : inodeAt(caller.mem, vma.inodeAt);
+    if (vma === undefined) unmapped = -Errno.ENOMEM;
+    if (inode !== undefined) ihold(inode);
+    upRead(caller.space.mmapSem);
+    if (inode !== undefined) {
+      // As in the kernel: the sync runs without mmapSem, so the file is held meanwhile.
+      const error = (flags & Msync.sync) === 0 ? 0 : caller.design.sync(inode);
+      const failed = putInode(inode, error);
+      if (failed < 0) return failed;
+    }
+    at = next;
+  }
+  return unmapped;
+}
+
+function recordRange(record: CallRecord, address: number, length: number): void {
+  record.extra = address;
+  record.length = length;
+}
+
+/** Which bytes of which file an address shows. */
+export interface Place {
+  ino: number;
+  generation: number;
+  /** Of the address's byte in the file. */
+  position: number;
+  mapped: number;
+  /** Where the mapping, or the range asked for, ends. */
+  end: number;
+}
+
+/** Looks up what a user address is mapped to. */
+export function resolve(space: AddressSpace, address: number, end: number): Place | undefined {
+  downRead(space.mmapSem);
+  const vma = findVma(space, address);
+  const place = vma === undefined ? undefined : placeIn(vma, address, end);
+  upRead(space.mmapSem);
+  return place;
+}
+
+function placeIn(vma: Vma, address: number, end: number): Place {
+  const inode = inodeAt(vma.mem, vma.inodeAt);
+  return {
+    ino: inode.number,
+    generation: inode.generation,
+    position: pageAt(vma, address) * PAGE_SIZE + (address % PAGE_SIZE),
+    mapped: vma.shared !== 0 ? Mapped.shared : Mapped.private,
+    end: Math.min(end, vma.end),
+  };
+}
+
+/** A load or store that was stopped: by which signal, at which address. */
+export interface Fault {
+  errno: number;
+  address: number;
+}
+
+const isRange = (address: number, length: number): boolean =>
+  isOffset(address) && address >= 0 && address + length <= USER_END;
+
+/**
+ * Loads byte after byte: where one faults, those before it were read.  A range over several mappings is
+ * recorded as a load for each.
+ */
+export function loadBytes(caller: Caller, address: number, length: number): Uint8Array | Fault {
+  if (!isRange(address, length)) return { errno: -Errno.SIGSEGV, address };
+  const bytes = new Uint8Array(length);
+  for (let at = address; at < address + length;) {
+    const place = placeOf(caller, at, address + length);
+    const end = place?.end ?? address + length;
+    const record = beginAccess(caller, Call.load, place, at, end - at);
+    const fault = loadPart(caller, bytes, address, at, end);
+    const reached = fault?.address ?? end;
+    if (record !== undefined) recordBytes(record, bytes.subarray(at - address, reached - address));
+    endAccess(caller, record, reached - at, fault);
+    if (fault !== undefined) return fault;
+    at = end;
+  }
+  return bytes;
+}
+
+function loadPart(
+  caller: Caller,
+  bytes: Uint8Array,
+  address: number,
+  from: number,
+  end: number,
+): Fault | undefined {
+  for (let at = from; at < end;) {
+    // After less than all: asked again, for the error at the place that was not reached.
+    const loaded = loadUser(caller.mem, caller.space, at, end - at);
+    if (typeof loaded === "number") return { errno: loaded, address: at };
+    bytes.set(loaded, at - address);
+    at += loaded.length;
+  }
+  return undefined;
+}
+
+/** Stores byte after byte.  Returns undefined when all were stored. */
+export function storeAll(caller: Caller, address: number, bytes: Uint8Array): Fault | undefined {
+  if (!isRange(address, bytes.length)) return { errno: -Errno.SIGSEGV, address };
+  for (let at = address; at < address + bytes.length;) {
+    const place = placeOf(caller, at, address + bytes.length);
+    const end = place?.end ?? address + bytes.length;
+    const record = beginAccess(caller, Call.store, place, at, end - at);
+    if (record !== undefined) recordBytes(record, bytes.subarray(at - address, end - address));
+    const fault = storePart(caller, bytes, address, at, end);
+    endAccess(caller, record, (fault?.address ?? end) - at, fault);
+    if (fault !== undefined) return fault;
+    at = end;
+  }
+  return undefined;
+}
+
+function storePart(
+  caller: Caller,
+  bytes: Uint8Array,
+  address: number,
+  from: number,
+  end: number,
+): Fault | undefined {
+  for (let at = from; at < end;) {
+    const stored = storeUser(caller.mem, caller.space, at, bytes.subarray(at - address, end - address));
+    if (stored < 0) return { errno: stored, address: at };
+    at += stored;
+  }
+  return undefined;
+}
+
+/** What an address shows; asked only for the record. */
+function placeOf(caller: Caller, at: number, end: number): Place | undefined {
+  return caller.records.on === 0 ? undefined : resolve(caller.space, at, end);
+}
+
+function beginAccess(
+  caller: Caller,
+  kind: Call,
+  place: Place | undefined,
+  address: number,
+  length: number,
+): CallRecord | undefined {
+  const record = caller.begin(kind);
+  if (record === undefined) return undefined;
+  record.extra = address;
+  record.length = length;
+  if (place === undefined) return record;
+  record.ino = place.ino;
+  record.generation = place.generation;
+  record.position = place.position;
+  record.mapped = place.mapped;
+  return record;
+}
+
+/** `done` bytes were accessed, also when a fault stopped the rest. */
+function endAccess(caller: Caller, record: CallRecord | undefined, done: number, fault?: Fault): void {
+  caller.end(record, fault?.errno ?? done);
+  if (record !== undefined) record.result = done;
+}

@@ -1,0 +1,54 @@
+// A machine with everything up to the system calls, on the test's own thread and without a scheduler.
+
+import { initInodes } from "../../src/ext4/inodes/cache.ts";
+import { makeFileSystem } from "../../src/ext4/mkfs/mkfs.ts";
+import { initSuperBlock, mount } from "../../src/ext4/mount/mount.ts";
+import { initLockdep } from "../../src/locks/lockdep.ts";
+import { createMemory, header } from "../../src/machine/layout.ts";
+import { DEFAULT_MEDIA, HOST_TASK } from "../../src/machine/limits.ts";
+import type { Memory } from "../../src/machine/memory.ts";
+import { mediaAt, STALE } from "../../src/machine/pmem.ts";
+import { initSnapshot } from "../../src/machine/snapshot.ts";
+import { initTrace } from "../../src/machine/trace.ts";
+import { initMm } from "../../src/mm/space.ts";
+import { initSyscalls, Sys } from "../../src/syscalls/sys.ts";
+import type { Design } from "../../src/xip/design.ts";
+import { serveFaults } from "../../src/xip/fault.ts";
+
+export interface Kernel {
+  mem: Memory;
+  /** The calls of a process; the host's own unless told otherwise. */
+  sys(process?: number): Sys;
+}
+
+/** A new file system, mounted, behind a design.  Locks are checked by lockdep. */
+export function bootKernel(design: Design, media: number = DEFAULT_MEDIA): Kernel {
+  const mem = createMemory(media);
+  initSnapshot(mem);
+  initTrace(mem);
+  initLockdep(mem);
+  header(mem).lockdep = 1;
+  initMm(mem);
+  initSuperBlock(mem);
+  initInodes(mem);
+  mem.fill(mediaAt(mem, 0), STALE, media);
+  const made = makeFileSystem(mem);
+  if (made !== undefined) throw new Error(made.message);
+  const mounted = mount(mem);
+  if ("message" in mounted) throw new Error(mounted.message);
+  initSyscalls(mem);
+  serveFaults(mem, design);
+  return { mem, sys: (process = HOST_TASK) => new Sys(mem, design, process) };
+}
+
+/** The code of the error that a call throws; "none" where it does not. */
+export function codeOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined) throw error;
+    return code;
+  }
+  return "none";
+}
