@@ -19,7 +19,8 @@ for (const op of ops) {
   against[op] = foes.reduce((mask: number, other) => mask | (1 << other), 0);
 }
 
-function commute(op: Op, other: Op): boolean {
+/** Whether two steps on one place can be made in either order. */
+export function commute(op: Op, other: Op): boolean {
   if (op === Op.start || other === Op.start) return true;
   if (op === other && (op === Op.call || op === Op.return)) return true;
   return onlyReads(op) && onlyReads(other);

@@ -9,7 +9,6 @@
 
 import { assert } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
-import { nextRandom, randomBelow, seedRandom } from "./random.ts";
 import {
   engineState,
   MAX_CHANGE_POINTS,
@@ -168,7 +167,7 @@ export class Decider {
     let count = 0;
     for (let rest = mask; rest !== 0; rest &= rest - 1) count += 1;
     if (count === 1) return lowest(mask);
-    let skip = nextRandom(this.#mem, this.#random) % count;
+    let skip = randomBelow(this.#mem, this.#random, count);
     let rest = mask;
     while (skip-- > 0) rest &= rest - 1;
     return lowest(rest);
@@ -210,4 +209,36 @@ export function turnsOfLog(log: StepLog): Turn[] {
     else turns.push({ task, steps: 1 });
   }
   return turns;
+}
+
+// Random numbers: sfc32 (Chris Doty-Humphrey, public domain), with its state in shared memory, so that the
+// task that decides next goes on where the last one stopped.
+
+/** Starts a sequence in the four words at `index` of `mem.u32`.  Seeds are safe integers. */
+function seedRandom(mem: Memory, index: number, seed: number): void {
+  mem.u32[index] = seed >>> 0;
+  mem.u32[index + 1] = Math.floor(seed / 2 ** 32) >>> 0;
+  mem.u32[index + 2] = 0x9e3779b9;
+  mem.u32[index + 3] = 1;
+  // Neighbouring seeds differ in few bits; twelve rounds spread them, as the author advises.
+  for (let i = 0; i < 12; i++) nextRandom(mem, index);
+}
+
+/** The next number, 0 … 2^32 - 1. */
+function nextRandom(mem: Memory, index: number): number {
+  const a = mem.u32[index] as number;
+  const b = mem.u32[index + 1] as number;
+  const c = mem.u32[index + 2] as number;
+  const counter = mem.u32[index + 3] as number;
+  const result = (a + b + counter) >>> 0;
+  mem.u32[index] = b ^ (b >>> 9);
+  mem.u32[index + 1] = c + (c << 3);
+  mem.u32[index + 2] = ((c << 21) | (c >>> 11)) + result;
+  mem.u32[index + 3] = counter + 1;
+  return result;
+}
+
+/** A number 0 … count - 1. */
+function randomBelow(mem: Memory, index: number, count: number): number {
+  return nextRandom(mem, index) % count;
 }

@@ -8,7 +8,8 @@
 // A preemption is tried only before a step that conflicts with a step of another task (conflicts.ts).
 // Before any other step it changes nothing: that step commutes with all that others do meanwhile, so
 // preempting the task after it, at the next step that conflicts, gives the same run, for the same number of
-// preemptions or fewer.  What conflicts is learnt while exploring.  When a place turns out to be shared
+// preemptions or fewer.  For the same reason a preempted task is picked again only when a step that was
+// made meanwhile conflicts with the one before which it was preempted.  What conflicts is learnt while exploring.  When a place turns out to be shared
 // before which preemptions were left out, the exploration starts again knowing that, and it is complete
 // when it has come to its end without such a surprise.  Bounds grow from 0, so most is known early, when
 // starting again is cheap, and the first violation found needs the fewest preemptions.
@@ -16,9 +17,10 @@
 // What this takes for granted: fields that are not announced are protected by locks that are (rule of
 // the machine), and a run is a function of its schedule, which `feedback` checks.
 
+import { Op } from "../machine/cpu.ts";
 import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
-import { Conflicts } from "./conflicts.ts";
+import { commute, Conflicts } from "./conflicts.ts";
 import { lowest, turnsOfLog, type Plan, type Turn } from "./decide.ts";
 import type { StepLog } from "./state.ts";
 
@@ -38,6 +40,8 @@ interface Branch {
   task: number;
   /** Preemptions of the prefix. */
   cost: number;
+  /** When leaving there is a preemption: the step that the preempted task was about to make. */
+  before?: { task: number; op: Op; place: number };
 }
 
 const ROOT: Branch = { turns: [], at: 0, task: -1, cost: 0 };
@@ -55,7 +59,7 @@ export class Exhaustive {
   readonly #conflicts: Conflicts;
   readonly #options: ExhaustiveOptions;
   readonly #reduce: boolean;
-  #bound = 0;
+  #bound: number;
   #branches: Branch[] = [ROOT];
   #current: Branch = ROOT;
   #prefix: Turn[] = [];
@@ -68,6 +72,8 @@ export class Exhaustive {
     this.#conflicts = new Conflicts(mem, taskCount);
     this.#options = options;
     this.#reduce = options.reduce ?? true;
+    // Without a bound there is no end to approach step by step.
+    this.#bound = options.preemptions === Infinity ? Infinity : 0;
   }
 
   /** The next run to make; undefined when there is none left.  `feedback` follows each. */
@@ -120,18 +126,33 @@ export class Exhaustive {
 
   #branch(log: StepLog): void {
     const turns = turnsOfLog(log);
-    const { at, cost, task } = this.#current;
+    const { at, cost, task, before } = this.#current;
+    // The preempted task, as long as nothing has happened that it could tell.
+    let idle = before === undefined || !this.#reduce ? 0 : 1 << before.task;
     for (let step = task < 0 ? 0 : at + 1; step < log.length; step++) {
+      if (idle !== 0 && this.#matters(log, step - 1)) idle = 0;
       const chosen = log.task(step);
-      const others = log.runnable(step) & ~(1 << chosen);
+      const others = log.runnable(step) & ~(1 << chosen) & ~idle;
       if (others === 0) continue;
       // After the prefix the run goes on without preemption: if the task before could go on, it did.
       const preempts = step > 0 && log.task(step - 1) === chosen;
       if (preempts && !this.#worthPreempting(log, step, cost)) continue;
+      const place = this.#conflicts.place(log.address(step));
+      const left = preempts ? { before: { task: chosen, op: log.op(step), place } } : {};
       for (let rest = others; rest !== 0; rest &= rest - 1) {
-        this.#branches.push({ turns, at: step, task: lowest(rest), cost: preempts ? cost + 1 : cost });
+        const next = { turns, at: step, task: lowest(rest), cost: preempts ? cost + 1 : cost };
+        this.#branches.push({ ...next, ...left });
       }
     }
+  }
+
+  /** Whether a step conflicts with the one before which the current branch preempted its task, or is that one. */
+  #matters(log: StepLog, step: number): boolean {
+    const { before } = this.#current;
+    if (before === undefined || log.task(step) === before.task) return true;
+    // Who wakes may take a lock whose address it announced before it slept.
+    if (log.op(step) === Op.park) return true;
+    return this.#conflicts.place(log.address(step)) === before.place && !commute(log.op(step), before.op);
   }
 
   #worthPreempting(log: StepLog, step: number, cost: number): boolean {

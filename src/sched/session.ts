@@ -7,13 +7,13 @@
 // The lead is the host (HOST_TASK, no engine) between runs.  A follower's body begins when the scheduler
 // first picks its task, so a run starts without a round of messages.
 
-import { Op, runAs } from "../machine/cpu.ts";
+import { Op, opName, runAs } from "../machine/cpu.ts";
 import { assert, Halted } from "../machine/errors.ts";
-import { header } from "../machine/layout.ts";
+import { describe, header } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
 import { turnsOfLog, type Plan, type Turn } from "./decide.ts";
-import { deadlockReport, type TaskNames } from "./deadlock.ts";
+import { deadlockReport, taskName, type TaskNames } from "./deadlock.ts";
 import { LEAD, ThreadEngine, type Body } from "./engine.ts";
 import {
   engineState,
@@ -121,7 +121,9 @@ export class Session {
   }
 
   #outcome(): Outcome {
-    const { steps, preemptions, misfits, outcome, culprit } = this.#state;
+    const { steps, preemptions, outcome, culprit, turnCount, turnIndex } = this.#state;
+    // Turns that the run did not come to do not fit either.
+    const misfits = this.#state.misfits + turnCount - turnIndex;
     const kind = kinds[outcome] as OutcomeKind;
     if (kind === "done") return { kind, steps, preemptions, misfits };
     const [message, stack] = this.#words(kind);
@@ -167,4 +169,31 @@ export function follow(mem: Memory, task: number, taskCount: number, body: Body)
   baton.leave();
   runAs(before.task, before.engine);
   if ((halted.load() & Halt.host) !== 0) throw new Halted();
+}
+
+/**
+ * Where two runs of one schedule part, in words; undefined when they are the same.  They must be: a kernel
+ * or a scenario that depends on anything but the machine's memory gives schedules that do not replay.
+ */
+export function firstDifference(
+  mem: Memory,
+  first: readonly StepView[],
+  second: readonly StepView[],
+  names: TaskNames = [],
+): string | undefined {
+  for (let i = 0; i < Math.max(first.length, second.length); i++) {
+    const [one, other] = [stepWords(mem, first[i], names), stepWords(mem, second[i], names)];
+    if (one !== other) return `step ${i} was ${one}; the second time ${other}`;
+  }
+  return undefined;
+}
+
+function stepWords(mem: Memory, step: StepView | undefined, names: TaskNames): string {
+  if (step === undefined) return "no step: the run was over";
+  const runnable = names.length === 0 ? step.runnable.toString(2) : tasksIn(step.runnable, names);
+  return `${taskName(names, step.task)}: ${opName(step.op)} at ${describe(mem, step.address)} (could run: ${runnable})`;
+}
+
+function tasksIn(mask: number, names: TaskNames): string {
+  return names.filter((_, task) => ((mask >>> task) & 1) === 1).join(" ");
 }

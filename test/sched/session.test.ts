@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from "vitest";
 import { Op } from "../../src/machine/cpu.ts";
 import { Crew } from "../../src/sched/pool.ts";
-import type { Plan } from "../../src/sched/decide.ts";
+import { pctBound, type Plan } from "../../src/sched/decide.ts";
+import { firstDifference } from "../../src/sched/session.ts";
 import { plan, toyMachine, type ToyName, type ToyRun } from "./toys.ts";
 
 const crews = new Map<number, Crew>();
@@ -95,6 +96,55 @@ test("a turn that its task cannot run is skipped and counted", async () => {
     ToyRun,
   ];
   expect(only.outcome).toMatchObject({ kind: "done", misfits: 2, steps: 6 });
+  const long = [{ task: 1, steps: 9 }];
+  const [short] = (await run(
+    ["nothing", "increment"],
+    [plan(0, { strategy: "run-on", switches: [{ task: 0, steps: 1 }, ...long] })],
+  )) as [ToyRun];
+  expect(short.outcome).toMatchObject({ kind: "done", misfits: 1, steps: 4 });
+});
+
+test("sleeping tasks are woken first in, first out, and only as many as asked for", async () => {
+  const switches = [2, 0, 1].map((task) => ({ task, steps: 2 }));
+  const tasks: ToyName[] = ["sleepsAtGate", "sleepsAtGate", "sleepsAtGate", "wakesOneByOne"];
+  const [only] = (await run(tasks, [
+    plan(0, { strategy: "run-on", switches: [...switches, { task: 3, steps: 5 }] }),
+  ])) as [ToyRun];
+  const masks = only.steps.filter(({ task }) => task === 3).map(({ runnable }) => runnable.toString(2));
+  expect(masks).toEqual(["1000", "1000", "1100", "1101", "1111"]);
+  expect(only.outcome.kind).toBe("done");
+});
+
+test("pct finds a bug of depth two at least as often as it promises, and none with depth one", async () => {
+  const tasks: ToyName[] = ["increment", "increment"];
+  const lost = async (depth: number): Promise<number> => {
+    const plans = seeds(1000).map((seed) => plan(seed, { strategy: "pct", depth, length: 6 }));
+    return (await run(tasks, plans)).filter(({ counter }) => counter === 1).length;
+  };
+  expect(await lost(1)).toBe(0);
+  expect(await lost(2)).toBeGreaterThan(1000 * pctBound(2, 6, 2));
+});
+
+test("state outside the machine is found by running a schedule twice, and the step is named", async () => {
+  const twice = plan(0, { strategy: "run-on" });
+  const [first, second] = (await run(["hasMemory", "increment"], [twice, twice])) as [ToyRun, ToyRun];
+  const { mem } = toyMachine();
+  const words = firstDifference(mem, first.steps, second.steps, ["one", "two"]);
+  expect(words).toMatch(
+    /^step 1 was one: load at toy\.(counter|other) \(could run: one two\); the second time one: load at toy/,
+  );
+  expect(firstDifference(mem, first.steps, first.steps)).toBeUndefined();
+  expect(firstDifference(mem, first.steps, first.steps.slice(0, 2))).toContain("no step: the run was over");
+});
+
+test("the step scheme stays when addresses move, and changes with the steps", async () => {
+  const sequential = [plan(0, { strategy: "run-on" })];
+  const scheme = async (...tasks: ToyName[]): Promise<string> =>
+    ((await run(tasks, sequential)) as [ToyRun])[0].scheme;
+  const base = await scheme("increment", "increment");
+  expect(base).toMatch(/^[0-9a-f]{8}$/);
+  expect(await scheme("increment", "increment")).toBe(base);
+  expect(await scheme("increment", "lockedIncrement")).not.toBe(base);
 });
 
 test("two locks taken in opposite orders end in a reported deadlock, and the next run is none the worse", async () => {

@@ -10,6 +10,7 @@ import { initTrace } from "../../src/machine/trace.ts";
 import { atomic, quiet, struct, type ViewOf } from "../../src/machine/struct.ts";
 import { ChaosEngine } from "../../src/sched/chaos.ts";
 import type { Plan, Turn } from "../../src/sched/decide.ts";
+import { stepScheme } from "../../src/sched/schedule.ts";
 import { follow, Session, type Outcome } from "../../src/sched/session.ts";
 import { initSched, type StepView } from "../../src/sched/state.ts";
 
@@ -35,6 +36,8 @@ const unlock = (cell: Toy["first"]): void => {
 };
 
 const increment = (toy: Toy): void => toy.counter.store(toy.counter.load() + 1);
+
+let outside = 0;
 
 /** What a task can be. */
 const toys = {
@@ -94,6 +97,23 @@ const toys = {
     process.exit(3);
   },
   nothing() {},
+  sleepsAtGate(toy: Toy) {
+    step(Op.load, toy.gate.at);
+    park(toy.gate, 0);
+  },
+  wakesOneByOne(toy: Toy) {
+    for (let i = 0; i < 3; i++) {
+      step(Op.wake, toy.gate.at);
+      wake(toy.gate, 1);
+    }
+    step(Op.wake, toy.other.at);
+  },
+  hasMemory(toy: Toy) {
+    // What a kernel layer must not have: state outside the machine.
+    outside += 1;
+    if (outside % 2 === 0) toy.other.load();
+    toy.counter.load();
+  },
 } satisfies Record<string, (toy: Toy) => unknown>;
 export type ToyName = keyof typeof toys;
 
@@ -109,6 +129,7 @@ export interface ToyRun {
   gate: number;
   steps: StepView[];
   turns: Turn[];
+  scheme: string;
 }
 
 /** The entry of the crew's threads. */
@@ -125,7 +146,8 @@ export function runToys(mem: Memory, task: number, taskCount: number, data: ToyJ
     mem.fill(data.at, 0, Toy.size);
     const outcome = session.run(next);
     const [counter, gate] = [toy.counter.load(), toy.gate.load()];
-    return { outcome, counter, gate, steps: session.steps(), turns: session.turns() };
+    const scheme = stepScheme(session.log);
+    return { outcome, counter, gate, steps: session.steps(), turns: session.turns(), scheme };
   });
   session.end();
   return runs;
