@@ -83,6 +83,14 @@ export function debugfsWrite(image: Uint8Array, commands: readonly string[]): Ui
   });
 }
 
+/** The image with its directories indexed, as e2fsck -D makes them. */
+export function indexed(image: Uint8Array): Uint8Array {
+  return withFile(image, (file) => {
+    run("e2fsck", ["-fyD", file]);
+    return new Uint8Array(readFileSync(file));
+  });
+}
+
 export function dumpe2fs(image: Uint8Array): string {
   return withFile(image, (file) => run("dumpe2fs", [file]).text);
 }

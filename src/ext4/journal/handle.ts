@@ -71,6 +71,9 @@ export function journalStop(handle: Handle): number {
   leafLock(cache.lock);
   cache.promised -= handle.credits;
   leafUnlock(cache.lock);
+  // A stopped handle leaves no trace of what it was: equal machines, equal words.
+  handle.credits = 0;
+  handle.asked = 0;
   upRead(journalOf(handle.mem).sem);
   return 0;
 }
