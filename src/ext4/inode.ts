@@ -116,6 +116,13 @@ export function isSymlink(inode: Inode): boolean {
   return (inode.mode & Mode.type) === Mode.symlink;
 }
 
+/** Whether the inode's data carries the machine's time already. */
+export function modifiedNow(inode: Inode): boolean {
+  const { seconds, nanoseconds } = header(inode.mem);
+  const raw = rawInode(inode);
+  return raw.i_mtime === seconds && (!hasExtraTimes(inode) || raw.i_mtime_extra === nanoseconds << 2);
+}
+
 /** Puts the machine's time into the raw inode: `modified` for its data, and always for the inode itself. */
 export function setTimes(handle: Handle, inode: Inode, modified: boolean): number {
   const opened = beginInodeChange(handle, inode);

@@ -1,13 +1,12 @@
 // Steps on a file's space that designs take alike.  The caller holds the lock that its design names.
 
-import { header } from "../machine/layout.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
 import { downWrite, upWrite } from "../locks/rwsem.ts";
 import { allocateExtent } from "../ext4/extents/allocate.ts";
 import { creditsFor } from "../ext4/extents/credits.ts";
 import { State } from "../ext4/extents/extent.ts";
 import { findExtent } from "../ext4/extents/find.ts";
-import { rawInode, setDiskSize, setTimes, writeSize, type Inode } from "../ext4/inode.ts";
+import { modifiedNow, setDiskSize, setTimes, writeSize, type Inode } from "../ext4/inode.ts";
 import { journalStart, journalStop } from "../ext4/journal/handle.ts";
 import type { Handle } from "../ext4/journal/state.ts";
 import { lookUp } from "../ext4/map.ts";
@@ -49,7 +48,7 @@ export function growTo(inode: Inode, size: number): number {
  * so most writes change nothing.  Returns 0.  kernel: file_update_time
  */
 export function updateTime(inode: Inode): number {
-  if (rawInode(inode).i_mtime === header(inode.mem).seconds) return 0;
+  if (modifiedNow(inode)) return 0;
   const sb = superBlock(inode.mem);
   const handle = journalStart(sb, creditsFor(sb).inode);
   if (typeof handle === "number") return handle;

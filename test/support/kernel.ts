@@ -1,17 +1,13 @@
 // A machine with everything up to the system calls, on the test's own thread and without a scheduler.
 
-import { initInodes } from "../../src/ext4/inodes/cache.ts";
 import { makeFileSystem } from "../../src/ext4/mkfs/mkfs.ts";
-import { initSuperBlock, mount } from "../../src/ext4/mount/mount.ts";
-import { initLockdep } from "../../src/locks/lockdep.ts";
+import { mount } from "../../src/ext4/mount/mount.ts";
 import { createMemory, header } from "../../src/machine/layout.ts";
 import { DEFAULT_MEDIA, HOST_TASK } from "../../src/machine/limits.ts";
 import type { Memory } from "../../src/machine/memory.ts";
 import { mediaAt, STALE } from "../../src/machine/pmem.ts";
-import { initSnapshot } from "../../src/machine/snapshot.ts";
-import { initTrace } from "../../src/machine/trace.ts";
-import { initMm } from "../../src/mm/space.ts";
-import { initSyscalls, Sys } from "../../src/syscalls/sys.ts";
+import { bootKernel as boot } from "../../src/syscalls/boot.ts";
+import { Sys } from "../../src/syscalls/sys.ts";
 import type { Design } from "../../src/xip/design.ts";
 import { serveFaults } from "../../src/xip/fault.ts";
 
@@ -24,19 +20,13 @@ export interface Kernel {
 /** A new file system, mounted, behind a design.  Locks are checked by lockdep. */
 export function bootKernel(design: Design, media: number = DEFAULT_MEDIA): Kernel {
   const mem = createMemory(media);
-  initSnapshot(mem);
-  initTrace(mem);
-  initLockdep(mem);
+  boot(mem);
   header(mem).lockdep = 1;
-  initMm(mem);
-  initSuperBlock(mem);
-  initInodes(mem);
   mem.fill(mediaAt(mem, 0), STALE, media);
   const made = makeFileSystem(mem);
   if (made !== undefined) throw new Error(made.message);
   const mounted = mount(mem);
   if ("message" in mounted) throw new Error(mounted.message);
-  initSyscalls(mem);
   serveFaults(mem, design);
   return { mem, sys: (process = HOST_TASK) => new Sys(mem, design, process) };
 }
