@@ -1,0 +1,127 @@
+// Damaged trees and directories: an error number, whatever the bytes are; never a crash, a loop, or a block
+// that the file system does not have.  The images have no checksums, so that damage gets past them.
+
+import { array, assert, constantFrom, integer, nat, property, record } from "fast-check";
+import { expect, test } from "vitest";
+import { listNames } from "../../src/ext4/directory/entries.ts";
+import { State } from "../../src/ext4/extents/extent.ts";
+import { extents } from "../../src/ext4/extents/find.ts";
+import { setDiskSize, treeRoot } from "../../src/ext4/inode.ts";
+import { iget, iput } from "../../src/ext4/inodes/cache.ts";
+import { indexChild } from "../../src/ext4/media/extent.ts";
+import { lookUp } from "../../src/ext4/map.ts";
+import { create, walk } from "../../src/ext4/names.ts";
+import { mediaAddress, type SuperBlock } from "../../src/ext4/super.ts";
+import { downRead, upRead } from "../../src/locks/rwsem.ts";
+import { Errno } from "../../src/machine/errors.ts";
+import { MIB } from "../../src/machine/limits.ts";
+import { mkfs } from "../support/e2fsprogs.ts";
+import { mountedMachine } from "../support/machine.ts";
+import { allocate, allocateAll, changing, convert, imageNow, must, remove } from "./model.ts";
+
+interface Damaged {
+  image: Uint8Array;
+  /** Offsets in the image of the root of the file's tree, of its first leaf, and of the root directory. */
+  root: number;
+  leaf: number;
+  directory: number;
+}
+
+function prepare(args: readonly string[]): Damaged {
+  const { mem, sb } = mountedMachine({ image: mkfs(8 * MIB, args) });
+  const root = must(walk(sb, "/"));
+  const file = must(create(root, new TextEncoder().encode("file"), 0o644));
+  allocateAll(file, 0, 100, State.unwritten);
+  for (let block = 0; block < 100; block += 2) must(convert(file, block, 1));
+  must(changing(file, (handle) => setDiskSize(handle, file, 100 * 4096)));
+  const offset = (block: number): number => mediaAddress(sb, block) - mediaAddress(sb, 0);
+  const leaf = offset(indexChild(mem, treeRoot(file), 0));
+  downRead(root.dataSem);
+  const [first] = must(extents(root));
+  upRead(root.dataSem);
+  const raw = offset(tableBlock(sb, file.bufferAt)) + (treeRoot(file) % 4096);
+  const found = { root: raw, leaf, directory: offset(first?.media ?? 0) };
+  must(iput(file));
+  must(iput(root));
+  return { image: imageNow(sb), ...found };
+}
+
+const tableBlock = (sb: SuperBlock, bufferAt: number): number => sb.mem.u32[bufferAt >>> 2] as number;
+
+const change = record({
+  where: constantFrom("root", "leaf", "directory"),
+  at: nat(120),
+  value: integer({ min: 0, max: 255 }),
+});
+
+/** Every kind of call on the file; the results are errors or not, but calls return. */
+function useAll(sb: SuperBlock): number[] {
+  const results: number[] = [];
+  const note = (result: unknown): void => void results.push(typeof result === "number" ? result : 0);
+  const root = iget(sb, 2);
+  if (typeof root === "number") return [root];
+  downRead(root.rwsem);
+  note(listNames(root));
+  upRead(root.rwsem);
+  const file = iget(sb, 12);
+  if (typeof file !== "number") {
+    note(changing(file, () => extents(file)));
+    for (let block = 0; block < 120; block += 7) {
+      note(convert(file, block, 3));
+      note(allocate(file, block, 2, State.unwritten));
+      note(remove(file, block + 1, block + 3));
+    }
+    note(remove(file, 0, 1000));
+    iput(file);
+  }
+  note(file);
+  const other = create(root, new TextEncoder().encode("other"), 0o644);
+  note(other);
+  if (typeof other !== "number") iput(other);
+  iput(root);
+  return results;
+}
+
+test("any bytes in a tree or a directory give an error number or a result, never a crash or a loop", () => {
+  const damaged = prepare(["-O", "^metadata_csum"]);
+  const seen = new Set<number>();
+  assert(
+    property(array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+      const image = damaged.image.slice();
+      for (const { where, at, value } of changes)
+        image[damaged[where as "root"] + (at % (where === "root" ? 60 : 120))] = value;
+      for (const result of useAll(mountedMachine({ image }).sb)) seen.add(result);
+    }),
+    { numRuns: 60 },
+  );
+  expect(seen.has(-Errno.EUCLEAN)).toBe(true);
+  const expected = new Set([-Errno.EUCLEAN, -Errno.EEXIST, -Errno.ENOSPC, -Errno.EOPNOTSUPP]);
+  expect([...seen].filter((result) => result < 0 && !expected.has(result))).toEqual([]);
+});
+
+test("with checksums a changed byte in a leaf, a directory or an inode is found when it is read", () => {
+  const { image, root, leaf, directory } = prepare([]);
+  const with1 = (at: number): SuperBlock => {
+    const copy = image.slice();
+    copy[at] = (copy[at] as number) ^ 1;
+    return mountedMachine({ image: copy }).sb;
+  };
+  expect(walk(with1(root + 4), "/file")).toBe(-Errno.EFSBADCRC);
+  expect(walk(with1(directory + 60), "/file")).toBe(-Errno.EFSBADCRC);
+  const file = must(walk(with1(leaf + 300), "/file"));
+  expect(changing(file, () => extents(file))).toBe(-Errno.EUCLEAN);
+});
+
+test("a leaf that two indexes lead to is taken on one way only", () => {
+  const { image, root } = prepare(["-O", "^metadata_csum"]);
+  const view = new DataView(image.buffer, root);
+  view.setUint16(2, 2, true);
+  view.setUint32(24, 100, true);
+  view.setUint32(28, view.getUint32(16, true), true);
+  view.setUint32(32, 0, true);
+  const { sb } = mountedMachine({ image });
+  const file = must(iget(sb, 12));
+  expect(must(lookUp(file, 0)).state).toBe(State.written);
+  expect(changing(file, () => extents(file))).toBe(-Errno.EUCLEAN);
+  expect(remove(file, 0, 1000)).toBe(-Errno.EUCLEAN);
+});
