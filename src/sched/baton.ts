@@ -31,8 +31,10 @@ const PROBE_LOOKS = 500_000;
 /** The same between runs, where the lead restores and checks. */
 const PATIENT_LOOKS = 1_000_000;
 /** Waits without spinning after the first spin in vain; doubled each time, up to … */
-const FIRST_PAUSE = 64;
-const LONGEST_PAUSE = 16_384;
+const FIRST_PAUSE = 256;
+const LONGEST_PAUSE = 32_768;
+/** So many spins must come off in a row before the pauses are short again: one alone is luck. */
+const GOOD_STREAK = 64;
 const NAP_MS = 1000;
 
 export class Baton {
@@ -45,6 +47,7 @@ export class Baton {
   // How this thread waits is no state of the machine: it changes nothing but time.
   #pause = 0;
   #nextPause = FIRST_PAUSE;
+  #streak = GOOD_STREAK;
 
   constructor(mem: Memory, task: number, taskCount: number) {
     this.#i32 = mem.i32;
@@ -70,12 +73,14 @@ export class Baton {
   wait(): boolean {
     if (this.#pause > 0) this.#pause -= 1;
     else if (this.#mayspin) {
-      if (this.#spin(this.#nextPause === FIRST_PAUSE ? LOOKS : PROBE_LOOKS)) {
-        this.#nextPause = FIRST_PAUSE;
+      if (this.#spin(this.#streak === 0 ? PROBE_LOOKS : LOOKS)) {
+        if (this.#streak < GOOD_STREAK) this.#streak += 1;
         return true;
       }
+      this.#nextPause =
+        this.#streak === GOOD_STREAK ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, 2 * this.#nextPause);
       this.#pause = this.#nextPause;
-      this.#nextPause = Math.min(LONGEST_PAUSE, 2 * this.#nextPause);
+      this.#streak = 0;
     }
     return this.#sleep();
   }
