@@ -23,7 +23,7 @@ import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { LeafLock, leafLock, leafUnlock } from "../locks/leaf.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "./super.ts";
 
-export const BufferFlag = {
+const BufferFlag = {
   inUse: 1, // holds `block`, and is found by it
   dirty: 2, // differs from media
   visited: 4, // used since the clock's hand came by
@@ -212,16 +212,6 @@ function fill(sb: SuperBlock, buffer: Buffer, read: boolean): void {
   else sb.mem.fill(buffer.data, 0, BLOCK_SIZE);
 }
 
-/** One more reference to a buffer that the caller holds one of. */
-export function holdBuffer(buffer: Buffer): void {
-  const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
-  assert(buffer.references > 0, "only a held buffer is held once more");
-  touchHead(buffer);
-  buffer.references += 1;
-  leafUnlock(cache.lock);
-}
-
 /** Gives a reference back.  kernel: brelse */
 export function releaseBuffer(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
@@ -266,6 +256,8 @@ function setFlag(buffer: Buffer, flag: number): void {
 
 /** Adds the buffer to those that commit writes: whether it was not one of them already. */
 export function setDirty(buffer: Buffer): boolean {
+  // No lock for what is so already: only commit clears the flag, and it waits for the caller's handle.
+  if ((buffer.flags & BufferFlag.dirty) !== 0) return false;
   const cache = bufferCache(buffer.mem);
   leafLock(cache.lock);
   const clean = (buffer.flags & BufferFlag.dirty) === 0;

@@ -45,7 +45,7 @@ function isPowerOf(base: number, value: number): boolean {
 }
 
 /** Whether a group starts with a copy of the superblock and the descriptors. */
-export function hasSuperBlock(sb: SuperBlock, group: number): boolean {
+function hasSuperBlock(sb: SuperBlock, group: number): boolean {
   if (group === 0) return true;
   if ((sb.featureCompat & Compat.sparse_super2) !== 0) {
     const raw =

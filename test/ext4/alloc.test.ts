@@ -7,8 +7,14 @@ import { Errno } from "../../src/machine/errors.ts";
 import { MIB } from "../../src/machine/limits.ts";
 import { mediaAt } from "../../src/machine/pmem.ts";
 import { hashState, restoreSnapshot, takeSnapshot } from "../../src/machine/snapshot.ts";
-import { allocateBlocks, freeBlocks, freeCredits, type Run } from "../../src/ext4/alloc/blocks.ts";
-import { allocateInode, freeInode } from "../../src/ext4/alloc/inodes.ts";
+import {
+  ALLOCATE_CREDITS,
+  allocateBlocks,
+  freeBlocks,
+  freeCredits,
+  type Run,
+} from "../../src/ext4/alloc/blocks.ts";
+import { allocateInode, freeInode, INODE_CREDITS } from "../../src/ext4/alloc/inodes.ts";
 import {
   bufferCache,
   dirtyBuffers,
@@ -42,7 +48,7 @@ function inHandle<T>(sb: SuperBlock, credits: number, work: (handle: Handle) => 
 }
 
 const allocate = (sb: SuperBlock, goal: number, count: number): Run | number =>
-  inHandle(sb, 2, (handle) => allocateBlocks(handle, sb, goal, count));
+  inHandle(sb, ALLOCATE_CREDITS, (handle) => allocateBlocks(handle, sb, goal, count));
 const free = (sb: SuperBlock, { start, count }: Run): number =>
   inHandle(sb, freeCredits(sb, count), (handle) => freeBlocks(handle, sb, start, count));
 
@@ -112,13 +118,15 @@ test.each([
   for (const each of runs) expect(free(sb, each)).toBe(0);
   const parent = sb.inodesPerGroup + 1; // in the second group, where nothing was used yet
   const inodes = Array.from({ length: 20 }, (_, i) =>
-    inHandle(sb, 3, (handle) => allocateInode(handle, sb, sb.groupCount > 1 ? parent : 2, i % 2 === 0)),
+    inHandle(sb, INODE_CREDITS, (handle) =>
+      allocateInode(handle, sb, sb.groupCount > 1 ? parent : 2, i % 2 === 0),
+    ),
   );
   expect(new Set(inodes).size).toBe(20);
   expect(Math.min(...inodes)).toBeGreaterThanOrEqual(sb.firstInode);
   for (const [i, inode] of inodes.entries()) {
-    expect(inHandle(sb, 3, (handle) => freeInode(handle, sb, inode, i % 2 === 0))).toBe(0);
-    expect(inHandle(sb, 3, (handle) => freeInode(handle, sb, inode, false))).toBe(-Errno.EUCLEAN);
+    expect(inHandle(sb, INODE_CREDITS, (handle) => freeInode(handle, sb, inode, i % 2 === 0))).toBe(0);
+    expect(inHandle(sb, INODE_CREDITS, (handle) => freeInode(handle, sb, inode, false))).toBe(-Errno.EUCLEAN);
   }
   expect({ blocks: sb.freeBlocks, inodes: sb.freeInodes }).toEqual(start);
   expect(commit(sb)).toBe(0);
@@ -130,10 +138,11 @@ test("inodes run out with ENOSPC, after every one was handed out once", () => {
   const { sb } = mountedMachine({ size: 1 * MIB });
   const seen = new Set<number>();
   const wanted = sb.freeInodes;
-  for (let i = 0; i < wanted; i++) seen.add(inHandle(sb, 3, (handle) => allocateInode(handle, sb, 2, false)));
+  for (let i = 0; i < wanted; i++)
+    seen.add(inHandle(sb, INODE_CREDITS, (handle) => allocateInode(handle, sb, 2, false)));
   expect(seen.size).toBe(wanted);
   expect(Math.max(...seen)).toBe(sb.inodeCount);
-  expect(inHandle(sb, 3, (handle) => allocateInode(handle, sb, 2, false))).toBe(-Errno.ENOSPC);
+  expect(inHandle(sb, INODE_CREDITS, (handle) => allocateInode(handle, sb, 2, false))).toBe(-Errno.ENOSPC);
 });
 
 test("whatever is allocated and freed, no block has two owners and the counts stay right", () => {
@@ -257,7 +266,7 @@ test("restore takes the cache back with the media, and the order of two changes 
   takeSnapshot(mem);
   const clean = hashState(mem);
   const first = (): Run => run(allocate(sb, 2000, 1));
-  const second = (): number => inHandle(sb, 3, (handle) => allocateInode(handle, sb, 2, false));
+  const second = (): number => inHandle(sb, INODE_CREDITS, (handle) => allocateInode(handle, sb, 2, false));
   const states = [
     [first, second],
     [second, first],

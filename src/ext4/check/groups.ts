@@ -73,7 +73,7 @@ function sumOf(image: Image, facts: Facts, number: number, at: number): number {
   return crc16(image.mem, crc, image.start + at + 0x20, facts.descriptorSize - 0x20);
 }
 
-export function tableBlocks(facts: Facts): number {
+function tableBlocks(facts: Facts): number {
   return Math.ceil((facts.inodesPerGroup * facts.inodeSize) / BLOCK);
 }
 

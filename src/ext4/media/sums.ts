@@ -7,7 +7,7 @@ import { RawGroup, SHORT_DESCRIPTOR } from "./group.ts";
 import { OLD_INODE_SIZE, RawInode } from "./inode.ts";
 import { RawSuperBlock } from "./superblock.ts";
 
-export const CRC_START = 0xffff_ffff;
+const CRC_START = 0xffff_ffff;
 
 /** The seed that an image without metadata_csum_seed uses. */
 export function seedOf(mem: Memory, uuidAt: number): number {
