@@ -191,7 +191,8 @@ export function firstDifference(
 function stepWords(mem: Memory, step: StepView | undefined, names: TaskNames): string {
   if (step === undefined) return "no step: the run was over";
   const runnable = names.length === 0 ? step.runnable.toString(2) : tasksIn(step.runnable, names);
-  return `${taskName(names, step.task)}: ${opName(step.op)} at ${describe(mem, step.address)} (could run: ${runnable})`;
+  const where = step.op === Op.start ? "" : ` at ${describe(mem, step.address)}`;
+  return `${taskName(names, step.task)}: ${opName(step.op)}${where} (could run: ${runnable})`;
 }
 
 function tasksIn(mask: number, names: TaskNames): string {
