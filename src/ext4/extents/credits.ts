@@ -6,7 +6,7 @@ import { blockEntries, MAX_DEPTH } from "../media/extent.ts";
 export interface Credits {
   /** One `allocateExtent`. */
   readonly allocate: number;
-  /** One `convertExtent` that starts and ends in the same extent or in neighbours of one leaf. */
+  /** One `convertExtent` of a range that lies in at most CONVERTED_LEAVES leaves: thousands of extents. */
   readonly convert: number;
   /** One `removeExtents`, of any size. */
   readonly remove: number;
@@ -20,6 +20,8 @@ export interface Credits {
   readonly freeInode: number;
 }
 
+const CONVERTED_LEAVES = 16;
+
 /** Credits of one operation each; a handle for several asks for their sum. */
 export function creditsFor(sb: SuperBlock): Credits {
   // The bitmaps and descriptors of all groups that an operation can take from or give to, and the superblock.
@@ -29,7 +31,8 @@ export function creditsFor(sb: SuperBlock): Credits {
   const grow = 2 * MAX_DEPTH + 1;
   return {
     allocate: grow + space(grow + 1) + 1,
-    convert: grow + space(grow) + 1,
+    // Both ends of the range may split an extent; what lies between only changes its kind.
+    convert: 2 * grow + CONVERTED_LEAVES + space(2 * grow) + 1,
     // Growing for the cut; two leaves that keep something, with the indexes above them; and index nodes that
     // lose entry after entry.  Emptied leaves cost nothing: they are freed, not written.
     remove: grow + 2 * MAX_DEPTH + fullIndexes(sb) + space(sb.groupCount) + 1,

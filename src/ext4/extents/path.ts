@@ -12,7 +12,15 @@ import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { beginInodeChange, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
-import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth, setEntryBlock } from "../media/extent.ts";
+import {
+  ENTRY_SIZE,
+  entryAt,
+  entryBlock,
+  entryCount,
+  MAX_FILE_BLOCKS,
+  nodeDepth,
+  setEntryBlock,
+} from "../media/extent.ts";
 import { readChild, rootIsGood } from "./check.ts";
 
 export class Path {
@@ -48,15 +56,19 @@ export class Path {
 
 /** The last entry of a node that starts at or before a block, -1 when none does. */
 export function search(mem: Memory, node: number, block: number): number {
+  const { u32 } = mem;
+  const first = entryAt(node, 0) >>> 2;
   let low = 0;
   let high = entryCount(mem, node);
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (entryBlock(mem, node, middle) <= block) low = middle + 1;
+    if ((u32[first + middle * ENTRY_WORDS] as number) <= block) low = middle + 1;
     else high = middle;
   }
   return low - 1;
 }
+
+const ENTRY_WORDS = ENTRY_SIZE / 4;
 
 /** Leads a path to a file block, giving up what it held.  On an error it holds nothing. */
 export function descend(path: Path, block: number): number {

@@ -71,47 +71,63 @@ function behind(extent: Extent, block: number): Extent {
 
 /** Removes what the leaf of a path has of a range. */
 function removeFromLeaf(handle: Handle, path: Path, first: number, end: number): number {
-  const { mem, leaf } = path;
+  const { mem, leaf, position } = path;
   const opened = openNode(handle, path, path.depth);
   if (opened < 0) return opened;
   const before = entryBlock(mem, leaf, 0);
-  // Entries from `gone` up to `last` are to be taken out: they lie wholly inside the range.
-  let last = path.position + 1;
-  let gone = last;
+  // Pieces that are one run on the media, as those of an extent that was split are, are freed at once.
+  const run: Run = { media: 0, count: 0 };
+  let freedFrom = position + 1;
+  let index = position;
   let result = 0;
-  for (let index = path.position; index >= 0; index--) {
+  for (; index >= 0; index--) {
     const extent = extentOf(mem, leaf, index);
-    const extentEnd = extent.start + extent.length;
-    if (extentEnd <= first) break;
+    if (extent.start + extent.length <= first) break;
+    if (!extentIsGood(superBlock(mem), extent)) result = -Errno.EUCLEAN;
     const from = Math.max(first, extent.start);
-    const upTo = Math.min(end, extentEnd);
-    result = free(handle, path, extent, from, upTo);
+    const count = Math.min(end, extent.start + extent.length) - from;
+    const media = extent.media + from - extent.start;
+    if (result === 0 && media + count !== run.media) {
+      result = free(handle, path, run);
+      if (result === 0) freedFrom = index + 1;
+    }
     if (result < 0) break;
-    if (extent.start < from) {
-      setExtent(mem, leaf, index, { ...extent, length: from - extent.start });
-      break;
-    }
-    if (upTo < extentEnd) {
-      setExtent(mem, leaf, index, behind(extent, upTo));
-      last = index;
-    }
-    gone = index;
+    run.media = media;
+    run.count += count;
+    note(mem, Note.free, path.inode.number, from, media);
   }
-  if (gone < last) removeEntries(mem, leaf, gone, last - gone);
+  const freed = free(handle, path, run);
+  if (freed === 0) freedFrom = index + 1;
+  if (freedFrom <= position) takeOut(path, freedFrom, first, end);
   const closed = closeLeaf(handle, path, before);
-  return result < 0 ? result : closed;
+  return result || freed || closed;
 }
 
-function free(handle: Handle, path: Path, extent: Extent, from: number, upTo: number): number {
-  const { mem, inode } = path;
-  const sb = superBlock(mem);
-  if (!extentIsGood(sb, extent)) return -Errno.EUCLEAN;
-  const media = extent.media + from - extent.start;
-  const freed = freeBlocks(handle, sb, media, upTo - from);
+/** Consecutive media blocks to be freed. */
+interface Run {
+  media: number;
+  count: number;
+}
+
+function free(handle: Handle, path: Path, run: Run): number {
+  if (run.count === 0) return 0;
+  const freed = freeBlocks(handle, superBlock(path.mem), run.media, run.count);
   if (freed < 0) return freed;
-  addBlocks(inode, from - upTo);
-  note(mem, Note.free, inode.number, from, media);
+  addBlocks(path.inode, -run.count);
+  run.count = 0;
   return 0;
+}
+
+/** Takes entries from `index` up to the path's position out of the leaf; the outer two may keep a part. */
+function takeOut(path: Path, index: number, first: number, end: number): void {
+  const { mem, leaf, position } = path;
+  const [lowest, highest] = [extentOf(mem, leaf, index), extentOf(mem, leaf, position)];
+  const keepsLow = lowest.start < first;
+  const keepsHigh = highest.start + highest.length > end;
+  if (keepsHigh) setExtent(mem, leaf, position, behind(highest, end));
+  if (keepsLow) setExtent(mem, leaf, index, { ...lowest, length: first - lowest.start });
+  const gone = position + 1 - index - (keepsLow ? 1 : 0) - (keepsHigh ? 1 : 0);
+  removeEntries(mem, leaf, keepsLow ? index + 1 : index, gone);
 }
 
 /** The leaf has lost entries: the indexes above follow, and an empty leaf goes. */
