@@ -5,21 +5,24 @@
 
 import { listNames } from "../ext4/directory/entries.ts";
 import { type Inode, isDirectory, isFile, isSymlink, type Stat, statOf } from "../ext4/inode.ts";
+import { InodeFlag } from "../ext4/media/inode.ts";
 import { create, readLink, unlink, walk, walkParent } from "../ext4/names.ts";
 import { superBlock } from "../ext4/super.ts";
 import { downRead, upRead } from "../locks/rwsem.ts";
 import { Errno } from "../machine/errors.ts";
 import { isOffset } from "./arguments.ts";
-import type { Caller } from "./caller.ts";
 import { putInode } from "./file.ts";
 import { MAX_FILE_SIZE, O } from "./flags.ts";
-import { openDescriptor } from "./process.ts";
+import { type Caller, openDescriptor } from "./process.ts";
 import { type CallRecord, recordFile } from "./record.ts";
 
 /** Ends in a way that names a directory: then a file of that name is none. */
 const namesDirectory = (path: string): boolean => path.endsWith("/");
 
-/** Opens a file, making it first where the flags say so.  Returns a descriptor.  kernel: path_openat */
+/**
+ * Opens a file, making it first where the flags say so.  Returns a descriptor.  Between not finding a file and
+ * making it another task may be faster: then it is looked for again.  kernel: path_openat
+ */
 export function openPath(
   caller: Caller,
   record: CallRecord | undefined,
@@ -28,34 +31,36 @@ export function openPath(
   mode: number,
 ): number {
   if ((flags & O.PATH) !== 0 || (flags & O.TMPFILE) === O.TMPFILE) return -Errno.EOPNOTSUPP;
-  if ((flags & O.CREAT) !== 0 && (flags & O.DIRECTORY) !== 0) return -Errno.EINVAL;
-  const inode = (flags & O.CREAT) === 0 ? find(caller, path, flags) : findOrCreate(caller, path, flags, mode);
-  if (typeof inode === "number") return inode;
+  const creates = (flags & O.CREAT) !== 0;
+  if (creates && (flags & O.DIRECTORY) !== 0) return -Errno.EINVAL;
+  const exclusive = creates && (flags & O.EXCL) !== 0;
+  const follow = (flags & O.NOFOLLOW) === 0 && !exclusive;
+  for (;;) {
+    const found = walk(superBlock(caller.mem), path, follow);
+    if (typeof found !== "number") {
+      return exclusive ? putInode(found, -Errno.EEXIST) : openInode(caller, record, found, path, flags);
+    }
+    if (found !== -Errno.ENOENT || !creates) return found;
+    if (namesDirectory(path)) return -Errno.EISDIR;
+    const made = createFile(caller, path, mode, follow);
+    // A new file is empty.
+    if (typeof made !== "number") return openInode(caller, record, made, path, flags & ~O.TRUNC);
+    if (made !== -Errno.EEXIST || exclusive) return made;
+  }
+}
+
+function openInode(
+  caller: Caller,
+  record: CallRecord | undefined,
+  inode: Inode,
+  path: string,
+  flags: number,
+): number {
   if (record !== undefined) recordFile(record, inode, 0, 0);
   const error = mayOpen(inode, path, flags) || truncateOpened(caller, inode, flags);
   if (error < 0) return putInode(inode, error);
-  const fd = openDescriptor(caller.process, inode.at, flags);
+  const fd = openDescriptor(caller.process, inode, flags);
   return fd < 0 ? putInode(inode, fd) : fd;
-}
-
-function find(caller: Caller, path: string, flags: number): Inode | number {
-  return walk(superBlock(caller.mem), path, (flags & O.NOFOLLOW) === 0);
-}
-
-/**
- * Finds a file or makes it.  Between not finding and making it another task may be faster: then it is looked for
- * again, and it may be gone again.
- */
-function findOrCreate(caller: Caller, path: string, flags: number, mode: number): Inode | number {
-  const exclusive = (flags & O.EXCL) !== 0;
-  for (;;) {
-    const found = find(caller, path, exclusive ? flags | O.NOFOLLOW : flags);
-    if (typeof found !== "number") return exclusive ? putInode(found, -Errno.EEXIST) : found;
-    if (found !== -Errno.ENOENT) return found;
-    if (namesDirectory(path)) return -Errno.EISDIR;
-    const made = createFile(caller, path, mode, !exclusive && (flags & O.NOFOLLOW) === 0);
-    if (made !== -Errno.EEXIST || exclusive) return made;
-  }
 }
 
 /** Makes a file; with `follow`, where a symlink that leads nowhere points to. */
@@ -74,7 +79,10 @@ function mayOpen(inode: Inode, path: string, flags: number): number {
   if (isDirectory(inode)) return writes || (flags & O.CREAT) !== 0 ? -Errno.EISDIR : 0;
   if ((flags & O.DIRECTORY) !== 0 || namesDirectory(path)) return -Errno.ENOTDIR;
   // Devices, pipes and sockets have no driver here.
-  return isFile(inode) ? 0 : -Errno.ENXIO;
+  if (!isFile(inode)) return -Errno.ENXIO;
+  if (writes && (inode.flags & InodeFlag.immutable) !== 0) return -Errno.EPERM;
+  const overwrites = writes && ((flags & O.APPEND) === 0 || (flags & O.TRUNC) !== 0);
+  return overwrites && (inode.flags & InodeFlag.append) !== 0 ? -Errno.EPERM : 0;
 }
 
 function truncateOpened(caller: Caller, inode: Inode, flags: number): number {
@@ -124,6 +132,7 @@ export function truncatePath(
 function truncateInode(caller: Caller, inode: Inode, size: number): number {
   if (isDirectory(inode)) return -Errno.EISDIR;
   if (!isFile(inode)) return -Errno.EINVAL;
+  if ((inode.flags & (InodeFlag.immutable | InodeFlag.append)) !== 0) return -Errno.EPERM;
   return size > MAX_FILE_SIZE ? -Errno.EFBIG : caller.design.truncate(inode, size);
 }
 

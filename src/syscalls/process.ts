@@ -9,15 +9,28 @@
 //
 // Lock order: process.lock > files.lock.
 
+import type { Inode } from "../ext4/inode.ts";
+import { inodeAt, iput } from "../ext4/inodes/cache.ts";
 import { LockClass } from "../locks/classes.ts";
 import { initSpinLock, SpinLock, spinLock, spinUnlock } from "../locks/spinlock.ts";
+import { currentTask } from "../machine/cpu.ts";
 import { assert, bug, Errno } from "../machine/errors.ts";
 import { allocate, Root, rootAt, setRoot, strideOf, viewAt } from "../machine/layout.ts";
-import { MAX_DESCRIPTORS, MAX_PROCESSES } from "../machine/limits.ts";
+import { HOST_TASK, MAX_DESCRIPTORS, MAX_PROCESSES } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
-import { newSpace } from "../mm/space.ts";
+import { AddressSpace, newSpace } from "../mm/space.ts";
+import type { Design } from "../xip/design.ts";
 import { type File, fileOf, takeFile } from "./file.ts";
+import {
+  beginCall,
+  type Call,
+  type CallRecord,
+  endCall,
+  recordFile,
+  type Records,
+  recordsIn,
+} from "./record.ts";
 
 export const Process = struct("process", {
   lock: embed(SpinLock),
@@ -64,14 +77,14 @@ const entryOf = (process: Process, fd: number): number => (process.descriptors >
  * Opens the lowest free descriptor on an inode.  Returns it, or an error number; the caller's reference
  * on the inode is then the description's.
  */
-export function openDescriptor(process: Process, inodeAt: number, flags: number): number {
+export function openDescriptor(process: Process, inode: Inode, flags: number): number {
   spinLock(process.lock);
-  const fd = installFile(process, inodeAt, flags);
+  const fd = installFile(process, inode, flags);
   spinUnlock(process.lock);
   return fd;
 }
 
-function installFile(process: Process, inodeAt: number, flags: number): number {
+function installFile(process: Process, inode: Inode, flags: number): number {
   const { mem } = process;
   let fd = FIRST_DESCRIPTOR;
   while (fd < MAX_DESCRIPTORS && mem.u16[entryOf(process, fd)] !== 0) fd++;
@@ -79,7 +92,7 @@ function installFile(process: Process, inodeAt: number, flags: number): number {
   const slot = takeFile(mem, process.index);
   if (slot < 0) return -Errno.ENFILE;
   const file = fileOf(mem, slot);
-  file.inodeAt = inodeAt;
+  file.inodeAt = inode.at;
   file.flags = flags;
   file.position = 0;
   mem.u16[entryOf(process, fd)] = slot + 1;
@@ -93,7 +106,7 @@ const isDescriptor = (fd: number): boolean => (fd | 0) === fd && fd >= 0 && fd <
  * The slot of a descriptor's description, or -EBADF.  The description stays until `putFile`.
  * kernel: fdget
  */
-export function getFile(process: Process, fd: number): number {
+function getFile(process: Process, fd: number): number {
   if (!isDescriptor(fd)) return -Errno.EBADF;
   if (process.tasks > 1) return getSharedFile(process, fd);
   const entry = process.mem.u16[entryOf(process, fd)] as number;
@@ -112,12 +125,12 @@ function getSharedFile(process: Process, fd: number): number {
  * Ends the use that `getFile` began.  Returns the inode's address when the description went with it: the
  * caller then puts the inode.  Otherwise 0.  kernel: fdput
  */
-export function putFile(process: Process, file: File): number {
+function putFile(process: Process, file: File): number {
   if (process.tasks === 1) return 0;
   spinLock(process.lock);
-  const inodeAt = dropReference(file);
+  const last = dropReference(file);
   spinUnlock(process.lock);
-  return inodeAt;
+  return last;
 }
 
 /** Closes a descriptor.  Returns -EBADF, or what `putFile` returns. */
@@ -135,7 +148,75 @@ export function closeDescriptor(process: Process, fd: number): number {
 }
 
 function dropReference(file: File): number {
-  const { inodeAt } = file;
+  const at = file.inodeAt;
   file.references -= 1;
-  return file.references === 0 ? inodeAt : 0;
+  return file.references === 0 ? at : 0;
+}
+
+/**
+ * Who makes a system call: a process, and what every call needs of the machine.  It is for one thread and
+ * holds no state, only views: several of them may stand for one process.
+ */
+export class Caller {
+  readonly mem: Memory;
+  readonly design: Design;
+  readonly process: Process;
+  readonly space: AddressSpace;
+  readonly records: Records;
+  readonly index: number;
+  /** Views of descriptions by their slot, and of the inode used last: looking them up again costs a map. */
+  readonly #files: File[] = [];
+  #inode: Inode | undefined = undefined;
+
+  constructor(mem: Memory, design: Design, process: number) {
+    this.mem = mem;
+    this.design = design;
+    this.index = process;
+    this.process = processOf(mem, process);
+    this.space = viewAt(mem, AddressSpace, this.process.spaceAt);
+    this.records = recordsIn(mem);
+  }
+
+  /** Enters a call.  Returns its record, or undefined while nothing is recorded. */
+  begin(kind: Call): CallRecord | undefined {
+    const task = currentTask();
+    if (task !== this.index && task !== HOST_TASK && this.process.tasks === 1) {
+      bug(`task ${task} calls as process ${this.index}, which has one task only (setTasks says otherwise)`);
+    }
+    return beginCall(this.records, this.index, kind);
+  }
+
+  /** Leaves a call with what the kernel returned. */
+  end(record: CallRecord | undefined, result: number): void {
+    endCall(this.records, record, result);
+  }
+
+  /** The description of a descriptor, or -EBADF; `release` ends its use. */
+  file(fd: number): File | number {
+    const slot = getFile(this.process, fd);
+    if (slot < 0) return slot;
+    return (this.#files[slot] ??= fileOf(this.mem, slot));
+  }
+
+  /** The inode of an open file. */
+  inode(file: File): Inode {
+    const before = this.#inode;
+    if (before !== undefined && before.at === file.inodeAt) return before;
+    return (this.#inode = inodeAt(this.mem, file.inodeAt));
+  }
+
+  /** Ends the use of a description.  Where another task closed it meanwhile, this was the last one. */
+  release(file: File): void {
+    const at = putFile(this.process, file);
+    if (at !== 0) iput(inodeAt(this.mem, at));
+  }
+
+  /** Closes a descriptor.  Returns 0 or an error number. */
+  close(fd: number, record: CallRecord | undefined): number {
+    const at = closeDescriptor(this.process, fd);
+    if (at <= 0) return at;
+    const inode = inodeAt(this.mem, at);
+    if (record !== undefined) recordFile(record, inode, 0, 0);
+    return iput(inode);
+  }
 }

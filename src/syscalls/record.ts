@@ -221,6 +221,8 @@ export function recordBytes(record: CallRecord, bytes: Uint8Array): void {
   assert(record.at + record.size === part.next, "bytes are added to the task's last record");
   const at = part.next;
   if (!reserve(records, part, bytes.length)) return;
+  // Equal records are equal bytes: what is left over of the last word does not depend on earlier runs.
+  if (bytes.length > 0) mem.f64[(part.next >>> 3) - 1] = 0;
   mem.write(at, bytes);
   record.dataAt = at;
   record.dataLength = bytes.length;

@@ -12,7 +12,7 @@ import { mapRegion, unmapRegion } from "../mm/region.ts";
 import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../mm/space.ts";
 import { loadUser, storeUser } from "../mm/user.ts";
 import { isOffset } from "./arguments.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "./process.ts";
 import { type File, putInode } from "./file.ts";
 import { MAX_FILE_SIZE, Msync, O } from "./flags.ts";
 import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "./record.ts";

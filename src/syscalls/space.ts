@@ -6,7 +6,7 @@ import { downRead, upRead } from "../locks/rwsem.ts";
 import { Errno } from "../machine/errors.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
 import { isInt, isOffset } from "./arguments.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "./process.ts";
 import { commit } from "../ext4/journal/commit.ts";
 import { superBlock } from "../ext4/super.ts";
 import { type Inode, isDirectory, isFile } from "../ext4/inode.ts";

@@ -16,7 +16,6 @@ import {
   openFlags,
   type UserRange,
 } from "./arguments.ts";
-import { Caller } from "./caller.ts";
 import { SysError } from "./error.ts";
 import { initFiles } from "./file.ts";
 import { Msync, O, Seek } from "./flags.ts";
@@ -29,7 +28,7 @@ import {
   truncatePath,
   unlinkPath,
 } from "./paths.ts";
-import { initProcesses } from "./process.ts";
+import { Caller, initProcesses } from "./process.ts";
 import { Call, callName, type CallRecord, initRecords, recordPath } from "./record.ts";
 import { type Fault, loadBytes, mapDescriptor, storeAll, syncPages, unmapPages } from "./region.ts";
 import {

@@ -14,7 +14,7 @@ import { PAGE_SIZE } from "../machine/memory.ts";
 import { USER_END } from "../mm/space.ts";
 import { type UserBuffer, userAddress, userBytes } from "../mm/user.ts";
 import { isOffset, type UserRange } from "./arguments.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "./process.ts";
 import { appendMutex, type File, isReadable, isWritable } from "./file.ts";
 import { MAX_FILE_SIZE, MAX_TRANSFER, O, Seek } from "./flags.ts";
 import { Call, type CallRecord, recordBytes, recordFile } from "./record.ts";

@@ -95,8 +95,8 @@ function take(fd: number, length: number, position: number | null): Uint8Array {
   return bytes.subarray(0, readSync(fd, bytes, 0, length, position));
 }
 
-/** node:fs in a new directory, which is the root of its paths. */
-export function nodeDoor(): Door & { remove(): void } {
+/** node:fs in a new directory, which is the root of its paths; `root` is where it really is. */
+export function nodeDoor(): Door & { root: string; remove(): void } {
   const root = mkdtempSync(join(tmpdir(), "unwritten-"));
   chmodSync(root, 0o755);
   const under = (path: string): string => (path === "" ? "" : `${root}/${path}`);
@@ -119,6 +119,7 @@ export function nodeDoor(): Door & { remove(): void } {
     readlink: (path) => readlinkSync(under(path)),
     // The number itself may be in use again, by another thread of this process.
     closed: () => NEVER_OPEN,
+    root,
     remove: () => rmSync(root, { recursive: true }),
   };
 }

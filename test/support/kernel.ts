@@ -17,13 +17,14 @@ export interface Kernel {
   sys(process?: number): Sys;
 }
 
-/** A new file system, mounted, behind a design.  Locks are checked by lockdep. */
-export function bootKernel(design: Design, media: number = DEFAULT_MEDIA): Kernel {
-  const mem = createMemory(media);
+/** An image, or a new file system of that size, mounted, behind a design.  Locks are checked by lockdep. */
+export function bootKernel(design: Design, media: number | Uint8Array = DEFAULT_MEDIA): Kernel {
+  const mem = createMemory(typeof media === "number" ? media : media.length);
   boot(mem);
   header(mem).lockdep = 1;
-  mem.fill(mediaAt(mem, 0), STALE, media);
-  const made = makeFileSystem(mem);
+  if (typeof media === "number") mem.fill(mediaAt(mem, 0), STALE, media);
+  else mem.write(mediaAt(mem, 0), media);
+  const made = typeof media === "number" ? makeFileSystem(mem) : undefined;
   if (made !== undefined) throw new Error(made.message);
   const mounted = mount(mem);
   if ("message" in mounted) throw new Error(mounted.message);
