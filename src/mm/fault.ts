@@ -37,7 +37,7 @@ export function takeFault(space: AddressSpace, address: number, write: boolean):
   const faulting = faultingSpace(mem, currentTask());
   faulting.space = space.at;
   const result = mem.faultHandler(mem, address, write);
-  faulting.space = 0;
+  faulting.space = 0; // so that equal states are equal words
   return result;
 }
 

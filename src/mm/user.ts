@@ -39,7 +39,7 @@ export function userAddress(space: AddressSpace, address: number, length: number
 }
 
 /** Up to this many bytes are moved one by one: making a view of a part of the memory costs more. */
-const FEW = 32;
+const FEW = 64;
 
 /** How many of `length` bytes lie in the piece of their start. */
 function pieceAt(piece: number, at: number, length: number): number {

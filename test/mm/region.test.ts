@@ -10,7 +10,7 @@ import { mapped, unmapRange } from "../../src/mm/mapping.ts";
 import { freeSpace, mapRegion, unmapRegion } from "../../src/mm/region.ts";
 import { findVma, newSpace, USER_END, USER_START, type AddressSpace } from "../../src/mm/space.ts";
 import { loadUser, storeUser } from "../../src/mm/user.ts";
-import { mapToy, space, toyMachine, type ToyFile } from "../support/toy-file.ts";
+import { freePages, mapToy, space, toyMachine, type ToyFile } from "../support/toy-file.ts";
 
 let mem: Memory;
 let file: ToyFile;
@@ -31,12 +31,6 @@ const unmap = (at: number, pages: number): { result: number; released: number[] 
   const released: number[] = [];
   const result = unmapRegion(own, at, pages * PAGE_SIZE, (inodeAt) => released.push(inodeAt));
   return { result, released };
-};
-const freePages = (): number => {
-  const taken: number[] = [];
-  for (let page = allocatePage(mem); page !== 0; page = allocatePage(mem)) taken.push(page);
-  for (const page of taken) freePage(mem, page);
-  return taken.length;
 };
 const GONE = -Errno.SIGSEGV;
 
@@ -133,16 +127,16 @@ test("without free pages tables and private copies are ENOMEM, and shared stores
 });
 
 test("a space that is freed gives back all its pages and files", () => {
-  const before = freePages();
+  const before = freePages(mem);
   const other = space(mem);
   const at = mapToy(other, file, 8, { shared: false });
   mapToy(other, file, 2000);
   for (let page = 0; page < 8; page++) storeUser(mem, other, at + page * PAGE_SIZE, Uint8Array.of(1));
-  expect(freePages()).toBeLessThan(before - 8);
+  expect(freePages(mem)).toBeLessThan(before - 8);
   const released: number[] = [];
   freeSpace(other, (inodeAt) => released.push(inodeAt));
   expect(released).toEqual([file.at, file.at]);
-  expect(freePages()).toBe(before);
+  expect(freePages(mem)).toBe(before);
 });
 
 test("any sequence of mappings and unmappings shows what a list of pages says", () => {

@@ -11,9 +11,18 @@ import { flushTlbs } from "../../src/machine/mmu.ts";
 import { setTracing, traceLines } from "../../src/machine/trace.ts";
 import { handleFault } from "../../src/mm/fault.ts";
 import { forEachPte, lockEntry, unlockEntry, unmapRange } from "../../src/mm/mapping.ts";
+import { freeSpace } from "../../src/mm/region.ts";
 import type { AddressSpace } from "../../src/mm/space.ts";
 import { copyFromUser, loadUser, storeUser, userAddress, userBytes } from "../../src/mm/user.ts";
-import { filePage, mapToy, serveToy, space, toyMachine, type ToyFile } from "../support/toy-file.ts";
+import {
+  filePage,
+  freePages,
+  mapToy,
+  serveToy,
+  space,
+  toyMachine,
+  type ToyFile,
+} from "../support/toy-file.ts";
 
 let mem: Memory;
 let file: ToyFile;
@@ -135,6 +144,7 @@ test("wherever an unmap comes in a copy on write, the private page has the bytes
   let dropped = 0;
   for (let stop = 0; stop < total; stop++) {
     ({ mem, file } = toyMachine());
+    const unused = freePages(mem);
     own = space(mem);
     at = mapToy(own, file, 4, { shared: false });
     const replace = (): void => {
@@ -151,6 +161,11 @@ test("wherever an unmap comes in a copy on write, the private page has the bytes
     // A copy made before the page was taken away may stay; half of one may not, nor the next owner's bytes.
     expect([0x01, 0x11]).toContain(second);
     if (seen.length > total) dropped += 1;
+    const before = freePages(mem);
+    unmapRange(file.mapping, 0, 0, true);
+    expect(freePages(mem)).toBe(before + 1);
+    freeSpace(own);
+    expect(freePages(mem)).toBe(unused);
   }
   expect(dropped).toBeGreaterThan(0);
 });

@@ -26,7 +26,15 @@ import {
   userAddress,
   userBytes,
 } from "../../src/mm/user.ts";
-import { filePage, mapToy, serveToy, space, toyMachine, type ToyFile } from "../support/toy-file.ts";
+import {
+  filePage,
+  freePages,
+  mapToy,
+  serveToy,
+  space,
+  toyMachine,
+  type ToyFile,
+} from "../support/toy-file.ts";
 
 let mem: Memory;
 let file: ToyFile;
@@ -187,7 +195,9 @@ test("a private copy is not replaced by a page of media or by another copy", () 
   store(at, 66);
   installPage(vmaOf(at), 0, filePage(file, 0), false);
   expect(load(at, 1)).toEqual([66]);
+  const before = freePages(mem);
   expect(installCopy(vmaOf(at), 0, 0)).toBe(0);
+  expect(freePages(mem)).toBe(before);
   expect(load(at, 1)).toEqual([66]);
 });
 

@@ -9,6 +9,7 @@ import { MIB } from "../../src/machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../../src/machine/memory.ts";
 import { Errno } from "../../src/machine/errors.ts";
 import { mediaAt } from "../../src/machine/pmem.ts";
+import { allocatePage, freePage } from "../../src/machine/pool.ts";
 import { initSnapshot } from "../../src/machine/snapshot.ts";
 import { struct, embed, u32, type ViewOf } from "../../src/machine/struct.ts";
 import { initTrace } from "../../src/machine/trace.ts";
@@ -93,4 +94,12 @@ export function mapToy(
   const at = mapRegion(to, pages * PAGE_SIZE, writable, shared, file.mapping, file.at, firstPage);
   if (at < 0) throw new Error(`mapRegion: ${at}`);
   return at;
+}
+
+/** How many pages the pool has left. */
+export function freePages(mem: Memory): number {
+  const taken: number[] = [];
+  for (let page = allocatePage(mem); page !== 0; page = allocatePage(mem)) taken.push(page);
+  for (const page of taken) freePage(mem, page);
+  return taken.length;
 }

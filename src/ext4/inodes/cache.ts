@@ -34,7 +34,7 @@ import {
   rawInode,
   treeRoot,
 } from "../inode.ts";
-import { getInodeBlock, inodeOffset, rawInodeIsGood } from "./table.ts";
+import { getInodeBlock, inodeOffset, checkRawInode } from "./table.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { initNode, ROOT_ENTRIES } from "../media/extent.ts";
@@ -112,7 +112,7 @@ function read(sb: SuperBlock, number: number): Inode | number {
   if (inode === undefined) return -Errno.ENFILE;
   const buffer = getInodeBlock(sb, number);
   if (typeof buffer === "number") return buffer;
-  let result = rawInodeIsGood(sb, number, buffer.data + inodeOffset(sb, number));
+  let result = checkRawInode(sb, number, buffer);
   if (result === 0) {
     take(inode, buffer, number);
     result = checkMapping(inode);

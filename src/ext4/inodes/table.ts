@@ -1,11 +1,11 @@
 // Where raw inodes lie on the media, and whether they can be trusted.
 
 import { Errno } from "../../machine/errors.ts";
-import { getBuffer, Kind, setKind, type Buffer } from "../buffer.ts";
+import { bufferData, getBuffer, Kind, setKind, type Buffer } from "../buffer.ts";
 import { getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { hasWideSum, inodeSum } from "../media/sums.ts";
-import { hasChecksums, type SuperBlock } from "../super.ts";
+import { hasChecksums, mediaAddress, type SuperBlock } from "../super.ts";
 
 /** Files end before 2^32 blocks. */
 const MAX_SIZE_HIGH = 4096;
@@ -30,14 +30,27 @@ export function inodeOffset(sb: SuperBlock, number: number): number {
   return (index % (sb.blockSize / sb.inodeSize)) * sb.inodeSize;
 }
 
-/** Checks a raw inode that has a name: 0, -EFSBADCRC or -EUCLEAN. */
-export function rawInodeIsGood(sb: SuperBlock, number: number, at: number): number {
-  const raw = RawInode.of(sb.mem, at);
+/** Checks a raw inode that has a name, in its block's buffer: 0, -EFSBADCRC or -EUCLEAN. */
+export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer): number {
+  const raw = RawInode.of(sb.mem, bufferData(buffer) + inodeOffset(sb, number));
   if (sb.inodeSize > OLD_INODE_SIZE && raw.i_extra_isize > sb.inodeSize - OLD_INODE_SIZE)
     return -Errno.EUCLEAN;
-  if (hasChecksums(sb) && !checksumIsGood(sb, number, raw)) return -Errno.EFSBADCRC;
+  // Bytes that differ from the media are ours, and get their checksum at commit.
+  if (hasChecksums(sb) && isFromMedia(sb, buffer, raw) && !checksumIsGood(sb, number, raw)) {
+    return -Errno.EFSBADCRC;
+  }
   if (raw.i_links_count === 0 || raw.i_mode === 0) return -Errno.EUCLEAN;
   return raw.i_size_high < MAX_SIZE_HIGH ? 0 : -Errno.EUCLEAN;
+}
+
+function isFromMedia(sb: SuperBlock, buffer: Buffer, raw: RawInode): boolean {
+  const { u32 } = sb.mem;
+  const here = raw.at >>> 2;
+  const there = (mediaAddress(sb, buffer.block) + raw.at - bufferData(buffer)) >>> 2;
+  for (let word = 0; word < sb.inodeSize >>> 2; word++) {
+    if (u32[here + word] !== u32[there + word]) return false;
+  }
+  return true;
 }
 
 function checksumIsGood(sb: SuperBlock, number: number, raw: RawInode): boolean {

@@ -1,0 +1,223 @@
+// Paths, directories and the lives of inodes, on images of mkfs.ext4 and our own, with e2fsprogs as witness.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { listNames } from "../../src/ext4/directory/entries.ts";
+import { State } from "../../src/ext4/extents/extent.ts";
+import { rawInode, readSize, statOf, type Inode } from "../../src/ext4/inode.ts";
+import { iget, ihold, inodesInMemory, iput } from "../../src/ext4/inodes/cache.ts";
+import { InodeFlag } from "../../src/ext4/media/inode.ts";
+import { create, lookUpName, readLink, unlink, walk, walkParent } from "../../src/ext4/names.ts";
+import type { SuperBlock } from "../../src/ext4/super.ts";
+import { downRead, upRead } from "../../src/locks/rwsem.ts";
+import { Errno } from "../../src/machine/errors.ts";
+import { MAX_INODES, MIB } from "../../src/machine/limits.ts";
+import { debugfs, e2fsck, mkfs } from "../support/e2fsprogs.ts";
+import { mountedMachine } from "../support/machine.ts";
+import { allocateAll, imageNow, must } from "./model.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Runs with a reference to a directory. */
+function within<T>(sb: SuperBlock, directory: string, work: (inode: Inode) => T): T {
+  const inode = must(walk(sb, directory));
+  const result = work(inode);
+  must(iput(inode));
+  return result;
+}
+
+const make = (sb: SuperBlock, name: string): Inode =>
+  within(sb, "/", (root) => must(create(root, bytes(name), 0o640)));
+
+function namesIn(sb: SuperBlock, directory: string): string[] {
+  return within(sb, directory, (inode) => {
+    downRead(inode.rwsem);
+    const names = must(listNames(inode));
+    upRead(inode.rwsem);
+    return names.map(({ name }) => new TextDecoder().decode(name));
+  });
+}
+
+/** An image of mkfs.ext4 with what `fill` puts into a folder. */
+function imageWith(fill: (folder: string) => void): Uint8Array {
+  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  fill(folder);
+  const image = mkfs(16 * MIB, ["-d", folder]);
+  rmSync(folder, { recursive: true });
+  return image;
+}
+
+/** The image with its directories indexed, as e2fsck -D does. */
+function indexed(image: Uint8Array): Uint8Array {
+  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  const file = path.join(folder, "image");
+  writeFileSync(file, image);
+  spawnSync("/usr/sbin/e2fsck", ["-fyD", file]);
+  const result = new Uint8Array(readFileSync(file));
+  rmSync(folder, { recursive: true });
+  return result;
+}
+
+const manyFiles = (folder: string): void => {
+  mkdirSync(path.join(folder, "d"));
+  for (let i = 0; i < 600; i++) writeFileSync(path.join(folder, "d", `a file with a long name ${i}`), "");
+};
+
+test("files made here are found by debugfs, and a directory grows by blocks and is reused when names go", () => {
+  const { sb } = mountedMachine();
+  const names = Array.from({ length: 300 }, (_, i) => `file with some name ${i}`);
+  for (const name of names) must(iput(make(sb, name)));
+  expect(namesIn(sb, "/").toSorted()).toEqual([".", "..", "lost+found", ...names].toSorted());
+  const size = within(sb, "/", readSize);
+  expect(size).toBeGreaterThan(4096);
+  const image = imageNow(sb);
+  expect(e2fsck(image)).toBe("");
+  expect([...debugfs(image, "ls -p /").matchAll(/\/(file[^/]*)\//g)].map(([, name]) => name)).toEqual(names);
+  for (const name of names.filter((_, i) => i % 3 !== 0))
+    within(sb, "/", (root) => must(unlink(root, bytes(name))));
+  expect(e2fsck(imageNow(sb))).toBe("");
+  for (let i = 0; i < 200; i++) must(iput(make(sb, `again ${i}`)));
+  expect(within(sb, "/", readSize)).toBe(size);
+  expect(e2fsck(imageNow(sb))).toBe("");
+  expect(inodesInMemory(sb.mem)).toEqual([]);
+});
+
+test("an image of mkfs.ext4 is walked through directories and symlinks, short, long, relative and circular", () => {
+  const long = `/${"x".repeat(90)}/../d/f`;
+  const image = imageWith((folder) => {
+    mkdirSync(path.join(folder, "d"));
+    mkdirSync(path.join(folder, "x".repeat(90)));
+    writeFileSync(path.join(folder, "d", "f"), "content");
+    symlinkSync("d/f", path.join(folder, "short"));
+    symlinkSync(long, path.join(folder, "long"));
+    symlinkSync("../short", path.join(folder, "d", "up"));
+    symlinkSync("loop", path.join(folder, "loop"));
+    symlinkSync("nowhere", path.join(folder, "dangling"));
+  });
+  const { sb } = mountedMachine({ image });
+  const inode = must(walk(sb, "/d/f"));
+  for (const name of ["/short", "/long", "/d/up", "d//./f", "/d/../d/f"]) {
+    expect(walk(sb, name)).toBe(inode);
+    must(iput(inode));
+  }
+  expect(statOf(inode)).toMatchObject({ size: 7, nlink: 1, blocks: 8, mode: 0o100644 });
+  within(sb, "/", (root) => {
+    const link = must(lookUpName(root, bytes("long")));
+    expect(new TextDecoder().decode(must(readLink(link)))).toBe(long);
+    must(iput(link));
+    const [loop, dangling] = [walk(sb, "/loop"), walk(sb, "/dangling")];
+    expect([loop, dangling]).toEqual([-Errno.ELOOP, -Errno.ENOENT]);
+  });
+  expect(walk(sb, "/d/f/")).toBe(-Errno.ENOTDIR);
+  expect(walk(sb, "/d/f/g")).toBe(-Errno.ENOTDIR);
+  expect(walk(sb, "/d/g")).toBe(-Errno.ENOENT);
+  expect(walk(sb, "")).toBe(-Errno.ENOENT);
+  expect(walk(sb, `/${"y".repeat(256)}`)).toBe(-Errno.ENAMETOOLONG);
+  expect(walk(sb, "/d".repeat(2048))).toBe(-Errno.ENAMETOOLONG);
+  const parent = must(walkParent(sb, "/dangling", true));
+  expect(new TextDecoder().decode(parent.name)).toBe("nowhere");
+  must(iput(parent.directory));
+  must(iput(inode));
+  expect(inodesInMemory(sb.mem)).toEqual([]);
+});
+
+test("an indexed directory is read as linear; a new name makes it linear, and e2fsck agrees", () => {
+  const image = indexed(imageWith(manyFiles));
+  const { sb } = mountedMachine({ image });
+  expect(e2fsck(image)).toBe("");
+  const isIndexed = (): boolean => within(sb, "/d", ({ flags }) => (flags & InodeFlag.index) !== 0);
+  expect(isIndexed()).toBe(true);
+  expect(namesIn(sb, "/d").length).toBe(602);
+  within(sb, "/d", (directory) => must(unlink(directory, bytes("a file with a long name 17"))));
+  expect(isIndexed()).toBe(true);
+  expect(e2fsck(imageNow(sb))).toBe("");
+  within(sb, "/d", (directory) => must(iput(must(create(directory, bytes("new"), 0o600)))));
+  expect(isIndexed()).toBe(false);
+  expect(namesIn(sb, "/d").length).toBe(602);
+  const after = imageNow(sb);
+  expect(e2fsck(after)).toBe("");
+  expect(debugfs(after, "stat /d/new")).toContain("Type: regular");
+});
+
+test("a file without a name lives on the orphan list until its last reference goes, wherever it is in the list", () => {
+  const { sb } = mountedMachine();
+  const free = [sb.freeBlocks, sb.freeInodes];
+  const files = ["a", "b", "c"].map((name) => make(sb, name));
+  for (const file of files) expect(allocateAll(file, 0, 20, State.unwritten)).toBe(20);
+  ihold(files[1] as Inode);
+  for (const name of ["a", "b", "c"]) within(sb, "/", (root) => must(unlink(root, bytes(name))));
+  expect(within(sb, "/", (root) => unlink(root, bytes("a")))).toBe(-Errno.ENOENT);
+  expect(walk(sb, "/a")).toBe(-Errno.ENOENT);
+  expect(files.map((file) => rawInode(file).i_links_count)).toEqual([0, 0, 0]);
+  expect(sb.freeBlocks).toBe((free[0] as number) - 60);
+  for (const index of [1, 0, 2, 1]) must(iput(files[index] as Inode));
+  expect([sb.freeBlocks, sb.freeInodes]).toEqual(free);
+  expect(e2fsck(imageNow(sb))).toBe("");
+});
+
+test("a number that is given again gets another generation", () => {
+  const { sb } = mountedMachine();
+  const first = make(sb, "a");
+  const { number, generation } = first;
+  within(sb, "/", (root) => must(unlink(root, bytes("a"))));
+  must(iput(first));
+  const second = make(sb, "b");
+  expect(second.number).toBe(number);
+  expect(second.generation).not.toBe(generation);
+  must(iput(second));
+});
+
+test("create and unlink refuse what they must, and leave nothing behind", () => {
+  const { sb } = mountedMachine();
+  const file = make(sb, "file");
+  const free = [sb.freeBlocks, sb.freeInodes];
+  within(sb, "/", (root) => {
+    expect(create(root, bytes("file"), 0o644)).toBe(-Errno.EEXIST);
+    expect(create(root, bytes("n".repeat(256)), 0o644)).toBe(-Errno.ENAMETOOLONG);
+    expect(unlink(root, bytes("lost+found"))).toBe(-Errno.EISDIR);
+    expect(unlink(root, bytes("nothing"))).toBe(-Errno.ENOENT);
+  });
+  expect(create(file, bytes("x"), 0o644)).toBe(-Errno.ENOTDIR);
+  expect(unlink(file, bytes("x"))).toBe(-Errno.ENOTDIR);
+  expect([sb.freeBlocks, sb.freeInodes]).toEqual(free);
+  must(iput(file));
+  expect(e2fsck(imageNow(sb))).toBe("");
+});
+
+test("without space for a directory block create says -ENOSPC and the inode is free again", () => {
+  const { sb } = mountedMachine({ size: 2 * MIB });
+  const filler = make(sb, "filler");
+  allocateAll(filler, 0, 10_000, State.unwritten);
+  expect(sb.freeBlocks).toBe(0);
+  let made = 0;
+  let result = 0;
+  within(sb, "/", (root) => {
+    for (; result === 0; made++) {
+      const inode = create(root, bytes(`${"long name ".repeat(20)}${made}`), 0o644);
+      result = typeof inode === "number" ? inode : iput(inode);
+    }
+  });
+  expect(made).toBeGreaterThan(5);
+  expect(result).toBe(-Errno.ENOSPC);
+  const free = sb.freeInodes;
+  within(sb, "/", (root) => expect(create(root, bytes("n".repeat(255)), 0o644)).toBe(-Errno.ENOSPC));
+  expect(sb.freeInodes).toBe(free);
+  must(iput(filler));
+  expect(e2fsck(imageNow(sb))).toBe("");
+});
+
+test("MAX_INODES inodes are in memory at most: -ENFILE, and an iput makes room", () => {
+  const { sb } = mountedMachine({ size: 64 * MIB });
+  const root = must(iget(sb, 2));
+  const held = Array.from({ length: MAX_INODES - 1 }, (_, i) => must(create(root, bytes(`${i}`), 0o644)));
+  expect(create(root, bytes("more"), 0o644)).toBe(-Errno.ENFILE);
+  expect(iget(sb, 11)).toBe(-Errno.ENFILE);
+  must(iput(held.pop() as Inode));
+  must(iput(must(create(root, bytes("more"), 0o644))));
+  for (const inode of held) must(iput(inode));
+  must(iput(root));
+  expect(e2fsck(imageNow(sb))).toBe("");
+});
