@@ -138,9 +138,17 @@ function truncateInode(caller: Caller, inode: Inode, size: number): number {
 
 /** Takes a name away; the file goes with its last name and its last user.  kernel: do_unlinkat */
 export function unlinkPath(caller: Caller, path: string): number {
+  if (namesDirectory(path)) return refuseUnlink(caller, path);
   const parent = walkParent(superBlock(caller.mem), path);
   if (typeof parent === "number") return parent;
   return putInode(parent.directory, unlink(parent.directory, parent.name));
+}
+
+/** Why a path with a slash at its end cannot be unlinked: what it names, symlink or not, is not followed. */
+function refuseUnlink(caller: Caller, path: string): number {
+  const inode = walk(superBlock(caller.mem), path.replace(/(?<=.)\/+$/, ""), false);
+  if (typeof inode === "number") return inode;
+  return putInode(inode, isDirectory(inode) ? -Errno.EISDIR : -Errno.ENOTDIR);
 }
 
 /** The names in a directory, without "." and "..", in the order in which they lie there. */

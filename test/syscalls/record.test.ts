@@ -10,6 +10,7 @@ import { initTrace } from "../../src/machine/trace.ts";
 import {
   beginCall,
   Call,
+  type CallRecord,
   endCall,
   initRecords,
   recordBytes,
@@ -72,6 +73,14 @@ describe("call records", () => {
     expect(recordsOf(mem).map((record) => [...recordData(record)])).toEqual(
       sizes.map((size) => Array.from({ length: size }, () => size % 256)),
     );
+  });
+
+  it("are equal bytes when they are equal, whatever lay there before", () => {
+    call(0, Call.pwrite, new Uint8Array(64).fill(0xff), 1);
+    resetRecords(mem);
+    call(0, Call.pwrite, new Uint8Array(9).fill(1), 1);
+    const { dataAt, at, size } = recordsOf(mem)[0] as CallRecord;
+    expect([...mem.read(dataAt + 9, at + size - dataAt - 9)]).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 
   it("keep an error as a positive number, and a result otherwise", () => {
