@@ -101,6 +101,14 @@ export function bufferCache(mem: Memory): BufferCache {
   return rootView(mem, Root.buffers, BufferCache);
 }
 
+const LOCK = BufferCache.offset("lock");
+const NEXT = Buffer.offset("next");
+
+/** The cache's lock, as a view that is found without going through the cache's. */
+export function buffersLock(cache: BufferCache): LeafLock {
+  return viewAt(cache.mem, LeafLock, cache.at + LOCK);
+}
+
 /** The buffer whose head lies at an address. */
 export function bufferAt(mem: Memory, at: number): Buffer {
   return viewAt(mem, Buffer, at);
@@ -118,7 +126,7 @@ function find(cache: BufferCache, block: number): Buffer | undefined {
   const { mem } = cache;
   for (let at = mem.u32[bucketOf(cache, block) >>> 2] as number; at !== 0;) {
     if (mem.u32[at >>> 2] === block) return viewAt(mem, Buffer, at);
-    at = mem.u32[(at + Buffer.offset("next")) >>> 2] as number;
+    at = mem.u32[(at + NEXT) >>> 2] as number;
   }
   return undefined;
 }
@@ -129,7 +137,7 @@ function unlink(cache: BufferCache, buffer: Buffer): void {
   while (mem.u32[link >>> 2] !== buffer.at) {
     const at = mem.u32[link >>> 2] as number;
     if (at === 0) bug(`the buffer of block ${buffer.block} is not in its hash chain`);
-    link = at + Buffer.offset("next");
+    link = at + NEXT;
   }
   touch(mem, link, 4);
   mem.u32[link >>> 2] = buffer.next;
@@ -187,13 +195,13 @@ export function getNewBuffer(sb: SuperBlock, block: number): Buffer | number {
 function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
   if (!(block < sb.blockCount)) return -Errno.EUCLEAN;
   const cache = bufferCache(sb.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   let buffer = find(cache, block);
   const missed = buffer === undefined;
   if (buffer === undefined) {
     buffer = evict(cache);
     if (buffer === undefined) {
-      leafUnlock(cache.lock);
+      leafUnlock(buffersLock(cache));
       return -Errno.ENOMEM;
     }
     chain(cache, buffer, block);
@@ -202,7 +210,7 @@ function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
   touchHead(buffer);
   buffer.references += 1;
   buffer.flags |= BufferFlag.visited;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
   return buffer;
 }
 
@@ -215,11 +223,11 @@ function fill(sb: SuperBlock, buffer: Buffer, read: boolean): void {
 /** Gives a reference back.  kernel: brelse */
 export function releaseBuffer(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   assert(buffer.references > 0, "a buffer is released as often as it was taken");
   touchHead(buffer);
   buffer.references -= 1;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
 }
 
 /** The address of the buffer's bytes. */
@@ -248,10 +256,10 @@ export function setVerified(buffer: Buffer): void {
 
 function setFlag(buffer: Buffer, flag: number): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   touchHead(buffer);
   buffer.flags |= flag;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
 }
 
 /** Adds the buffer to those that commit writes: whether it was not one of them already. */
@@ -259,7 +267,7 @@ export function setDirty(buffer: Buffer): boolean {
   // No lock for what is so already: only commit clears the flag, and it waits for the caller's handle.
   if ((buffer.flags & BufferFlag.dirty) !== 0) return false;
   const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   const clean = (buffer.flags & BufferFlag.dirty) === 0;
   if (clean) {
     touchHead(buffer);
@@ -267,7 +275,7 @@ export function setDirty(buffer: Buffer): boolean {
     cache.dirtyCount += 1;
     markBit(cache, (buffer.at - cache.headsAt) / Buffer.size, true);
   }
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
   return clean;
 }
 
@@ -317,21 +325,21 @@ const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 /** The buffer's bytes are on media now. */
 export function setClean(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   clearDirty(cache, buffer);
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
 }
 
 /** Drops the buffer of a freed block: its bytes must not be written any more, whoever still holds it. */
 export function dropBuffer(sb: SuperBlock, block: number): void {
   const cache = bufferCache(sb.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   const buffer = find(cache, block);
   if (buffer !== undefined) {
     clearDirty(cache, buffer);
     unlink(cache, buffer);
   }
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
 }
 
 /** Empties the cache.  -EBUSY when a buffer is held or dirty: then nothing is dropped. */

@@ -14,13 +14,13 @@ import { bufferAt, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
 import { SUPERBLOCK_OFFSET, RawSuperBlock } from "../media/superblock.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
-import { currentHandle, journalOf } from "./state.ts";
+import { currentHandle, journalSem } from "./state.ts";
 
 /** Writes every changed block of metadata to media and waits until it is durable. */
 export function commit(sb: SuperBlock): number {
   const { mem } = sb;
   assert(currentHandle(mem).depth === 0, "a task does not commit inside a handle: it would wait for itself");
-  const { sem } = journalOf(mem);
+  const sem = journalSem(mem);
   downWrite(sem);
   writeCounts(sb);
   const buffers = dirtyBuffers(mem);

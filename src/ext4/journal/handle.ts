@@ -18,20 +18,28 @@ import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
-import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
+import {
+  bufferCache,
+  buffersLock,
+  dropBuffer,
+  getNewBuffer,
+  setDirty,
+  type Buffer,
+  type BufferCache,
+} from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { commit } from "./commit.ts";
-import { currentHandle, journalOf, type Handle } from "./state.ts";
+import { currentHandle, journalSem, type Handle } from "./state.ts";
 
 /** Half of the cache may be dirty or promised to handles: the other half is for what is only read. */
 const dirtyLimit = (cache: BufferCache): number => cache.capacity >>> 1;
 
 /** Whether the credits are promised now. */
 function promise(cache: BufferCache, credits: number): boolean {
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   const fits = cache.dirtyCount + cache.promised + credits <= dirtyLimit(cache);
   if (fits) cache.promised += credits;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
   return fits;
 }
 
@@ -48,7 +56,7 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   }
   const cache = bufferCache(mem);
   if (credits > dirtyLimit(cache) >>> 2) return -Errno.ENOSPC;
-  const { sem } = journalOf(mem);
+  const sem = journalSem(mem);
   downRead(sem);
   while (!promise(cache, credits)) {
     upRead(sem);
@@ -68,13 +76,13 @@ export function journalStop(handle: Handle): number {
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
   const cache = bufferCache(handle.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   cache.promised -= handle.credits;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
-  upRead(journalOf(handle.mem).sem);
+  upRead(journalSem(handle.mem));
   return 0;
 }
 
@@ -105,9 +113,9 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
   }
   handle.credits -= 1;
   const cache = bufferCache(handle.mem);
-  leafLock(cache.lock);
+  leafLock(buffersLock(cache));
   cache.promised -= 1;
-  leafUnlock(cache.lock);
+  leafUnlock(buffersLock(cache));
   return 0;
 }
 
