@@ -32,7 +32,7 @@ import {
   recordsIn,
 } from "./record.ts";
 
-export const Process = struct("process", {
+const Process = struct("process", {
   lock: embed(SpinLock),
   index: u32,
   spaceAt: u32, // the AddressSpace
@@ -40,7 +40,7 @@ export const Process = struct("process", {
   umask: u32,
   descriptors: bytes(2 * MAX_DESCRIPTORS, 8), // 16 bits each: the file's slot plus one, 0 when closed
 });
-export type Process = ViewOf<typeof Process>;
+type Process = ViewOf<typeof Process>;
 
 /** 0 to 2 are what programs take for terminals; no file is given these numbers. */
 const FIRST_DESCRIPTOR = 3;
