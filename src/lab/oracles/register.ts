@@ -46,12 +46,14 @@ export interface Read {
   readonly bytes: Uint8Array;
 }
 
-/** A moment at which the size of a file was set (`exact`) or raised to at least `size`. */
+/** A call that set the size of a file (`exact`), or made it at least `size`. */
 export interface Resize {
   readonly begin: number;
   readonly end: number;
   readonly size: number;
   readonly exact: boolean;
+  /** It need not have happened. */
+  readonly maybe: boolean;
 }
 
 /** What happened to one file, in order of begin. */
@@ -157,7 +159,7 @@ export function checkRead(file: FileHistory, read: Read): Unexplained | undefine
 export function certainSize(file: FileHistory, begin: number, end: number): number {
   let size = 0;
   for (const grown of file.resizes) {
-    if (grown.size <= size || grown.end >= begin) continue;
+    if (grown.maybe || grown.size <= size || grown.end >= begin) continue;
     const shrunk = file.resizes.some(
       (other) =>
         other !== grown &&

@@ -158,6 +158,7 @@ const resize = (begin: number, end: number, size: number, exact: boolean): Resiz
   end,
   size,
   exact,
+  maybe: false,
 });
 const readOf = (begin: number, end: number, bytes: number): Read => ({
   begin,
