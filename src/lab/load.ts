@@ -89,7 +89,9 @@ function checkDesign(where: string, given: unknown): Design {
   }
   const design = given as Partial<Design>;
   if (typeof design.name !== "string" || !/^[a-z0-9][a-z0-9.-]*$/.test(design.name)) {
-    throw new UsageError(`${where}: a design has a name of lower-case letters, digits, - and ., not ${shown(design.name)}`);
+    throw new UsageError(
+      `${where}: a design has a name of lower-case letters, digits, - and ., not ${shown(design.name)}`,
+    );
   }
   for (const method of METHODS) {
     if (typeof design[method] !== "function") {

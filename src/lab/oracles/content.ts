@@ -37,11 +37,6 @@ export class Content {
     this.size = size;
   }
 
-  /** Whether some byte has that value. */
-  holds(value: number): boolean {
-    return [...this.#pages.values()].some((page) => page.includes(value));
-  }
-
   #page(number: number): Uint8Array {
     let page = this.#pages.get(number);
     if (page === undefined) {

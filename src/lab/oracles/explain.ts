@@ -95,15 +95,14 @@ function originOf(
       before(write) && write.value instanceof Uint8Array && write.value[position - write.position] === value,
   );
   const cleared = own.some((write) => before(write) && write.value === "zeros" && covers(write, position));
-  if (cleared && (earlier !== undefined || initial.file(read.file)?.byteAt(position) === value)) {
-    return "the file held that before it gave the space up";
-  }
-  if (earlier !== undefined) return undefined;
+  const atFirst = initial.file(read.file)?.byteAt(position) === value;
+  if (cleared && (earlier !== undefined || atFirst)) return "the file held that before it gave the space up";
+  if (earlier !== undefined || atFirst) return undefined;
   for (const [key, file] of history.files) {
     const writer = key === read.file ? undefined : file.writes.find((write) => before(write) && held(write));
     if (writer !== undefined) return `${names.task(writer.call.task)} wrote that to ${names.file(key)}`;
   }
-  if (initial.heldByOther(read.file, value)) return "another file held that";
+  if (initial.wrote(value)) return "that was written elsewhere before the run";
   return value === STALE ? "the media held that before the file system was made" : undefined;
 }
 

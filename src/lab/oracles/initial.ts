@@ -1,25 +1,23 @@
-// What every file should hold when a run begins: what the image holds, changed by the setup's calls.
+// What every file should hold when a run begins: what the setup's calls have made of an empty file system.
 //
 // Not what a design reads back after the setup: a design that hands out stale bytes would hand them out
 // there too.  The setup runs alone, so its calls are simply applied one after another.
 
+import { Call } from "../../syscalls/record.ts";
 import { Content } from "./content.ts";
 import { historyOf, type InitialFile, type RecordedCall } from "./history.ts";
 import type { Resize, Write } from "./register.ts";
 
-/** A regular file of the image that was mounted. */
-export interface ImageFile {
-  readonly size: number;
-  content(): Uint8Array;
-}
-
 export class InitialFiles {
   readonly #contents = new Map<string, Content>();
-  readonly #image: ReadonlyMap<string, ImageFile>;
+  readonly #sources: ReadonlyMap<object, string>;
+  readonly #setup: readonly RecordedCall[];
 
-  /** `image` by the keys of `fileKey`; `setup` oldest first. */
-  constructor(image: ReadonlyMap<string, ImageFile>, setup: readonly RecordedCall[]) {
-    this.#image = image;
+  /** From the setup's calls, oldest first. */
+  constructor(setup: readonly RecordedCall[]) {
+    this.#setup = setup.filter(
+      ({ kind }) => kind === Call.pwrite || kind === Call.write || kind === Call.store,
+    );
     const history = historyOf(setup, this.file);
     const events = [...history.files]
       .flatMap(([key, { writes, resizes }]) => [
@@ -32,28 +30,16 @@ export class InitialFiles {
     for (const { run } of events) run();
   }
 
-  readonly #sources: ReadonlyMap<object, string>;
-
   /** A file by key; undefined when it did not exist. */
-  readonly file = (key: string): InitialFile | undefined => {
-    const known = this.#contents.get(key);
-    const file = this.#image.get(key);
-    if (known !== undefined || file === undefined) return known;
-    const content = new Content();
-    content.size = file.size;
-    content.set(0, file.content());
-    this.#contents.set(key, content);
-    return content;
-  };
+  readonly file = (key: string): InitialFile | undefined => this.#contents.get(key);
 
-  /** Whether some file but this one held that byte. */
-  heldByOther(key: string, value: number): boolean {
-    for (const other of this.#image.keys()) this.file(other);
-    return [...this.#contents].some(([other, content]) => other !== key && content.holds(value));
+  /** Whether the setup has written that byte anywhere: it may lie in a block that was given up since. */
+  wrote(value: number): boolean {
+    return this.#setup.some(({ data }) => data.includes(value));
   }
 
   #content(key: string): Content {
-    let content = this.file(key) as Content | undefined;
+    let content = this.#contents.get(key);
     if (content === undefined) {
       content = new Content();
       this.#contents.set(key, content);

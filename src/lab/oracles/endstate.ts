@@ -1,0 +1,252 @@
+// Promises 3 to 5, once for each distinct state that runs end in, and the last read of promises 1 and 2.
+//
+// It looks at the files that the calls of the setup and the run have named:
+//
+//   1  page table entries, as they are                                 (mappings.ts)
+//   2  pread of every file: explained by the history?                  (explain.ts)
+//   3  a fresh shared mapping shows the same
+//   4  commit; the built-in checker over the bytes of the media
+//   5  the bytes of the media, read as the format says, are the same: what any other ext4 would show
+//   6  unmount, mount: pread shows the same
+//
+// All of it changes the machine (reads may convert, mounting forgets); restoring the snapshot undoes it.
+// Not verified: files that no call named; of a file above 4 MiB, what lies in no extent.
+
+import { Bug } from "../../machine/errors.ts";
+import { MAX_DESCRIPTORS, MAX_PROCESSES, HOST_TASK, MIB } from "../../machine/limits.ts";
+import type { Memory } from "../../machine/memory.ts";
+import { check } from "../../ext4/check/check.ts";
+import { readTree } from "../../ext4/check/tree.ts";
+import { iget, iput } from "../../ext4/inode-cache.ts";
+import { mount, unmount } from "../../ext4/mount/mount.ts";
+import { superBlock } from "../../ext4/super.ts";
+import { USER_END, USER_START, AddressSpace } from "../../mm/space.ts";
+import { unmapRegion } from "../../mm/region.ts";
+import { Inode } from "../../ext4/inode.ts";
+import { viewAt } from "../../machine/layout.ts";
+import { closeDescriptor, processOf } from "../../syscalls/process.ts";
+import { setRecording } from "../../syscalls/record.ts";
+import { Sys } from "../../syscalls/sys.ts";
+import type { Design } from "../../xip/design.ts";
+import type { MachineOptions } from "../options.ts";
+import { checkHistory, type Names } from "./explain.ts";
+import { fileKey, type CallRead, type RunHistory } from "./history.ts";
+import type { InitialFiles } from "./initial.ts";
+import { checkMappings } from "./mappings.ts";
+import type { Finding } from "./promises.ts";
+
+const WHOLE = 4 * MIB;
+/** Later than every call's end, however long the run. */
+const AFTER = 2 ** 40;
+
+export interface EndStateInput {
+  readonly mem: Memory;
+  readonly design: Design;
+  readonly options: MachineOptions;
+  readonly history: RunHistory;
+  readonly initial: InitialFiles;
+  readonly names: Names;
+  /** Paths that calls have named, whether they exist or not. */
+  readonly paths: readonly string[];
+  /** The scenario's own check, run on the state as the tasks left it. */
+  readonly claim: (sys: Sys) => Finding | undefined;
+}
+
+interface Piece {
+  readonly path: string;
+  readonly key: string;
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The first promise that the state the tasks left does not keep. */
+export function checkEndState(input: EndStateInput): Finding | undefined {
+  setRecording(input.mem, false);
+  try {
+    return look(input);
+  } catch (error) {
+    if (!(error instanceof Bug)) throw error;
+    return { promise: "no-bug", message: `looking at what the run left: ${error.message}` };
+  }
+}
+
+function look(input: EndStateInput): Finding | undefined {
+  const { mem, design, history, initial, names } = input;
+  const mapped = checkMappings(mem, names);
+  if (mapped !== undefined) return mapped;
+  const sys = new Sys(mem, design, HOST_TASK);
+  const claimed = input.claim(sys);
+  const pieces = readAll(sys, mem, input.paths);
+  if (!Array.isArray(pieces)) return pieces;
+  const reads = pieces.map(({ key, position, bytes }): CallRead => ({
+    begin: AFTER,
+    end: AFTER + 1,
+    position,
+    length: bytes.length,
+    bytes,
+    call: undefined,
+    file: key,
+  }));
+  return (
+    checkHistory(history, reads, initial, names, "a read of the file after the run") ??
+    claimed ??
+    compareMapping(sys, pieces) ??
+    compareMedia(input, sys, pieces) ??
+    compareMountedAnew(input, pieces)
+  );
+}
+
+const differ = (message: string): Finding => ({ promise: "doors-agree", message });
+
+/** Runs one door; what it throws as a system call's error is a finding, not ours. */
+function through<T>(door: string, path: string, work: () => T): T | Finding {
+  try {
+    return work();
+  } catch (error) {
+    if ((error as Error).name !== "SysError") throw error;
+    return differ(`${door} of ${path} failed: ${(error as Error).message}`);
+  }
+}
+
+const isFinding = (value: unknown): value is Finding =>
+  typeof value === "object" && value !== null && "promise" in value;
+
+function readAll(sys: Sys, mem: Memory, paths: readonly string[]): Piece[] | Finding {
+  const pieces: Piece[] = [];
+  for (const path of paths) {
+    const found = through("pread", path, () => readFile(sys, mem, path));
+    if (isFinding(found)) return found;
+    pieces.push(...found);
+  }
+  return pieces;
+}
+
+function readFile(sys: Sys, mem: Memory, path: string): Piece[] {
+  const key = keyOf(sys, mem, path);
+  if (key === undefined) return [];
+  const fd = sys.open(path, "r");
+  const pieces = rangesOf(sys, fd).map(([position, end]) => ({
+    path,
+    key,
+    position,
+    bytes: sys.pread(fd, end - position, position),
+  }));
+  sys.close(fd);
+  return pieces;
+}
+
+/** The file's key; undefined when there is no regular file of that path. */
+function keyOf(sys: Sys, mem: Memory, path: string): string | undefined {
+  let ino: number;
+  try {
+    const stat = sys.stat(path);
+    if ((stat.mode & 0o170000) !== 0o100000) return undefined;
+    ino = stat.ino;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const inode = iget(superBlock(mem), ino);
+  if (typeof inode === "number") return undefined;
+  const { generation } = inode;
+  iput(inode);
+  return fileKey(ino, generation);
+}
+
+/** What is read of a file: all of it, or, of a large one, its extents and its end. */
+function rangesOf(sys: Sys, fd: number): [number, number][] {
+  const { size } = sys.fstat(fd);
+  if (size <= WHOLE) return size === 0 ? [] : [[0, size]];
+  const ranges = sys
+    .fiemap(fd)
+    .filter(({ logical }) => logical < size)
+    .map(({ logical, length }): [number, number] => [logical, Math.min(size, logical + length)]);
+  return [...ranges, [size - 1, size]];
+}
+
+function compare(path: string, piece: Piece, door: string, bytes: Uint8Array): Finding | undefined {
+  const wrong = piece.bytes.findIndex((value, i) => bytes[i] !== value);
+  if (wrong < 0 && bytes.length === piece.bytes.length) return undefined;
+  if (wrong < 0 || bytes[wrong] === undefined) {
+    return differ(`${path}: pread gives ${piece.bytes.length} bytes, ${door} ${bytes.length}`);
+  }
+  const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
+  const [here, there] = [piece.bytes[wrong] as number, bytes[wrong] as number];
+  return differ(
+    `byte ${piece.position + wrong} of ${path} is ${hex(here)} for pread, ${hex(there)} for ${door}`,
+  );
+}
+
+function compareMapping(sys: Sys, pieces: readonly Piece[]): Finding | undefined {
+  for (const piece of pieces) {
+    const { path, position, bytes } = piece;
+    const page = position - (position % 4096);
+    const loaded = through("a load through a fresh mapping", path, () => {
+      const fd = sys.open(path, "r");
+      const at = sys.mmap(position + bytes.length - page, "r", "shared", fd, page);
+      sys.close(fd);
+      const found = sys.load(at + position - page, bytes.length);
+      sys.munmap(at, position + bytes.length - page);
+      return found;
+    });
+    const finding = isFinding(loaded) ? loaded : compare(path, piece, "a fresh mapping", loaded);
+    if (finding !== undefined) return finding;
+  }
+  return undefined;
+}
+
+function compareMedia({ mem }: EndStateInput, sys: Sys, pieces: readonly Piece[]): Finding | undefined {
+  const failed = through("sync", "the file system", () => sys.sync());
+  if (isFinding(failed)) return failed;
+  const [problem] = check(mem);
+  if (problem !== undefined)
+    return { promise: "consistent", message: `${problem.place}: ${problem.message}` };
+  if (pieces.length === 0) return undefined;
+  const tree = readTree(mem);
+  for (const piece of pieces) {
+    const file = tree.get(piece.path);
+    if (file === undefined) return differ(`${piece.path} is not in the image`);
+    const bytes = file.content().subarray(piece.position, piece.position + piece.bytes.length);
+    const finding = compare(piece.path, piece, "who reads the image", bytes);
+    if (finding !== undefined) return finding;
+  }
+  return undefined;
+}
+
+function compareMountedAnew(
+  { mem, design, options }: EndStateInput,
+  pieces: readonly Piece[],
+): Finding | undefined {
+  if (pieces.length === 0) return undefined;
+  for (let process = 0; process < MAX_PROCESSES; process++) endProcess(mem, process);
+  const sb = superBlock(mem);
+  if (unmount(sb) < 0) return differ("the file system cannot be unmounted after every process has ended");
+  const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
+  if (!("mounted" in mounted)) return differ(`the image cannot be mounted anew: ${mounted.message}`);
+  const sys = new Sys(mem, design, HOST_TASK);
+  for (const piece of pieces) {
+    const { path, position } = piece;
+    const bytes = through("pread after a new mount", path, () => {
+      const fd = sys.open(path, "r");
+      const found = sys.pread(fd, piece.bytes.length, position);
+      sys.close(fd);
+      return found;
+    });
+    const finding = isFinding(bytes) ? bytes : compare(path, piece, "pread after a new mount", bytes);
+    if (finding !== undefined) return finding;
+  }
+  return undefined;
+}
+
+/** Takes a process's descriptors and mappings away, as its end does. */
+export function endProcess(mem: Memory, index: number): void {
+  const process = processOf(mem, index);
+  const put = (at: number): void => {
+    iput(viewAt(mem, Inode, at));
+  };
+  for (let fd = 0; fd < MAX_DESCRIPTORS; fd++) {
+    const inodeAt = closeDescriptor(process, fd);
+    if (inodeAt > 0) put(inodeAt);
+  }
+  unmapRegion(viewAt(mem, AddressSpace, process.spaceAt), USER_START, USER_END - USER_START, put);
+}

@@ -1,0 +1,38 @@
+// The built-in scenarios, in the order in which the matrix shows them.
+
+import type { Scenario } from "../scenario.ts";
+import preallocatedWrite from "./unwritten/preallocated-write.ts";
+import splitInThree from "./unwritten/split-in-three.ts";
+import twoReaders from "./unwritten/two-readers.ts";
+import twoWriters from "./unwritten/two-writers.ts";
+import writeBesideRead from "./unwritten/write-beside-read.ts";
+import twoStoreFaults from "./mapping/two-store-faults.ts";
+import writeBesideLoad from "./mapping/write-beside-load.ts";
+import writeBesideStore from "./mapping/write-beside-store.ts";
+import writeFromOwnMapping from "./mapping/write-from-own-mapping.ts";
+import zeroPage from "./mapping/zero-page.ts";
+import fallocateNextDoor from "./size/fallocate-next-door.ts";
+import storeBesideTruncate from "./size/store-beside-truncate.ts";
+import truncateAndReuse from "./size/truncate-and-reuse.ts";
+import twoAppends from "./size/two-appends.ts";
+import writeBesideTruncate from "./size/write-beside-truncate.ts";
+
+const all: Scenario[] = [
+  preallocatedWrite,
+  writeBesideRead,
+  writeBesideLoad,
+  writeBesideStore,
+  twoStoreFaults,
+  twoWriters,
+  twoReaders,
+  splitInThree,
+  truncateAndReuse,
+  writeFromOwnMapping,
+  zeroPage,
+  fallocateNextDoor,
+  writeBesideTruncate,
+  storeBesideTruncate,
+  twoAppends,
+];
+
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(all.map((one) => [one.name, one]));
