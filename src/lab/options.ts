@@ -1,5 +1,4 @@
-// The options of a machine, by their Linux names where Linux has them, and their printed form in a
-// schedule ("extent_max_zeroout_kb=32,piece=64", "-" for none).  An option that nobody knows is refused.
+// The options of a machine, by their Linux names where Linux has them.  One that nobody knows is refused.
 
 import { DEFAULT_MEDIA, MAX_MEDIA, MIB, MIN_MEDIA } from "../machine/limits.ts";
 import { MIN_PIECE } from "../machine/layout.ts";
@@ -52,18 +51,8 @@ export function checkSize(size: unknown): number {
   );
 }
 
-/** The printed form; sorted, so that equal options print alike. */
-export function printOptions(options: MachineOptions): string {
-  const given = names.filter((name) => options[name] !== undefined).toSorted();
-  return given.length === 0 ? "-" : given.map((name) => `${name}=${options[name]}`).join(",");
-}
-
-/** Reads the printed form back. */
-export function parseOptions(text: string): MachineOptions {
-  if (text === "-") return {};
-  const pairs = text.split(",").map((pair) => {
-    const [name = "", value = ""] = pair.split("=");
-    return [name, value === "" ? value : Number(value)] as const;
-  });
-  return checkOptions(Object.fromEntries(pairs));
+/** Options as a schedule's text gives them: every value is text. */
+export function optionsFromText(given: Record<string, string>): MachineOptions {
+  const numbers = Object.entries(given).map(([name, text]) => [name, text === "" ? text : Number(text)]);
+  return checkOptions(Object.fromEntries(numbers));
 }

@@ -10,6 +10,7 @@ import { HOST_TASK, MAX_STEPS } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { hashState, restoreSnapshot, takeSnapshot } from "../../machine/snapshot.ts";
 import type { Plan, Turn } from "../../sched/decide.ts";
+import { stepScheme } from "../../sched/schedule.ts";
 import { Session, type Outcome } from "../../sched/session.ts";
 import { setTasks } from "../../syscalls/process.ts";
 import { hashRecords, recordsOverflowed, resetRecords, setRecording } from "../../syscalls/record.ts";
@@ -22,6 +23,7 @@ import { InitialFiles } from "../oracles/initial.ts";
 import { namesOf, pathsIn } from "../oracles/names.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { processesOf, taskNames, type Scenario, type Seen } from "../scenario.ts";
+import type { MachineOptions } from "../options.ts";
 import { clearResults, hashResults, loadResult } from "./results.ts";
 
 /** What a run came to; `finding` when a promise did not hold. */
@@ -39,6 +41,7 @@ export class Lead {
   readonly design: Design;
   readonly session: Session;
   readonly tasks: readonly string[];
+  readonly options: MachineOptions;
   readonly #results: number;
   readonly #setup: RecordedCall[];
   readonly #initial: InitialFiles;
@@ -47,8 +50,16 @@ export class Lead {
   readonly #endStates = new Set<number>();
 
   /** Sets the machine up and takes the snapshot that every run starts from. */
-  constructor(mem: Memory, scenario: Scenario, design: Design, results: number, body: () => unknown) {
+  constructor(
+    mem: Memory,
+    scenario: Scenario,
+    design: Design,
+    options: MachineOptions,
+    results: number,
+    body: () => unknown,
+  ) {
     this.mem = mem;
+    this.options = options;
     this.scenario = scenario;
     this.design = design;
     this.tasks = taskNames(scenario);
@@ -75,6 +86,12 @@ export class Lead {
   /** Runs the given turns, then on without preemption. */
   follow(turns: readonly Turn[]): Verdict {
     return this.run({ strategy: "run-on", seed: 0, switches: turns, maxSteps: MAX_STEPS });
+  }
+
+  /** The hash of the steps that the tasks make when nothing preempts them: what a schedule's counts refer to. */
+  scheme(): string {
+    this.follow([]);
+    return stepScheme(this.session.log);
   }
 
   /** A hash of everything the last run left: the machine, the calls with their bytes, the results. */
@@ -117,7 +134,7 @@ export class Lead {
   }
 
   #look(): Finding | undefined {
-    const { mem, design, scenario } = this;
+    const { mem, design, options } = this;
     const calls = this.calls();
     const names = this.names(calls);
     const initial = this.#initial;
@@ -127,7 +144,7 @@ export class Lead {
       checkEndState({
         mem,
         design,
-        options: scenario.options ?? {},
+        options,
         history,
         initial,
         names,

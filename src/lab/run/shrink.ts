@@ -4,11 +4,7 @@
 //
 // After the turns of a candidate the run goes on without preemption, so a prefix is a schedule too.
 
-/** One stretch of a schedule: the task, and how many steps it runs. */
-export interface Turn {
-  readonly task: number;
-  readonly steps: number;
-}
+import type { Turn } from "../../sched/decide.ts";
 
 /** A run that broke the promise: all its turns as they were run, and how many of the switches preempted. */
 export interface Failure {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shrink, without, type Failure, type Turn } from "../../../src/lab/run/shrink.ts";
+import type { Turn } from "../../../src/sched/decide.ts";
+import { shrink, without, type Failure } from "../../../src/lab/run/shrink.ts";
 
 // A toy machine: each task has so many steps; a schedule's turns are run as far as they go, then the
 // tasks run on in order.  A run is the sequence of (task, step) it makes.

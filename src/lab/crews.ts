@@ -1,0 +1,53 @@
+// Worker threads for explorations, kept from one to the next: starting threads costs more than most cells
+// of a matrix.  A crew serves one exploration at a time.
+
+import { TaskFailure, Crew, type Job, type JobResult } from "../sched/pool.ts";
+import { withCores } from "./cores.ts";
+
+/** A thread that failed outside of what a run judges: it died, hung, or the lab's own code threw in it. */
+export class TaskError extends Error {
+  override readonly name = "TaskError";
+  /** The task's name. */
+  readonly task: string;
+  constructor(task: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.task = task;
+  }
+}
+
+/** Errors that cross threads as words, and keep their names on this side. */
+const PLAIN = ["UsageError", "NotDeterministic", "SetupError", "RangeError"];
+
+export class Crews {
+  readonly #idle: Crew[] = [];
+
+  /** Makes a job and runs it with a thread for each of the named tasks, once there are cores for it. */
+  async run<R>(tasks: readonly string[], makeJob: () => Job): Promise<JobResult<R>> {
+    return withCores(tasks.length, async () => {
+      const job = makeJob();
+      const found = this.#idle.findIndex(({ taskCount }) => taskCount === tasks.length);
+      const crew = found < 0 ? new Crew(tasks.length) : (this.#idle.splice(found, 1)[0] as Crew);
+      try {
+        return await crew.run<R>(job);
+      } catch (error) {
+        throw failureOf(error, tasks);
+      } finally {
+        if (crew.broken) await crew.close();
+        else this.#idle.push(crew);
+      }
+    });
+  }
+
+  /** Ends all threads.  No job may be running. */
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map((crew) => crew.close()));
+  }
+}
+
+function failureOf(error: unknown, tasks: readonly string[]): unknown {
+  if (!(error instanceof TaskFailure)) return error;
+  const cause = error.cause as Error | undefined;
+  if (error.kind === "threw" && cause !== undefined && PLAIN.includes(cause.name)) return cause;
+  const name = tasks[error.task] ?? String(error.task);
+  return new TaskError(name, `task ${name}: ${error.message}`, { cause: error });
+}

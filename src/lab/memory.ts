@@ -1,0 +1,55 @@
+// A booted machine: its memory laid out, every layer of the kernel made, a file system mounted.
+
+import { freemem } from "node:os";
+import process from "node:process";
+import { bootKernel } from "../syscalls/boot.ts";
+import { createMemory, header, machineLength } from "../machine/layout.ts";
+import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "../machine/limits.ts";
+import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
+import { mediaAt } from "../machine/pmem.ts";
+import { makeFileSystem } from "../ext4/mkfs.ts";
+import { mount } from "../ext4/mount/mount.ts";
+import { initSched } from "../sched/state.ts";
+import type { MachineOptions } from "./options.ts";
+import { UsageError } from "./usage.ts";
+
+export interface MachineSpec {
+  /** An image, byte for byte; without one, a new file system is made. */
+  readonly image?: Uint8Array | undefined;
+  /** Of the persistent memory, in bytes, when there is no image. */
+  readonly size: number;
+  readonly options: MachineOptions;
+}
+
+/** Boots.  Throws `UsageError` for an image that cannot be mounted or a size this computer has no memory for. */
+export function bootMemory({ image, size, options }: MachineSpec): Memory {
+  const length = image === undefined ? size : Math.ceil(image.length / PAGE_SIZE) * PAGE_SIZE;
+  if (length < MIN_MEDIA || length > MAX_MEDIA) {
+    throw new UsageError(
+      `an image has ${MIN_MEDIA / MIB} MiB to ${MAX_MEDIA / GIB} GiB, this one has ${image?.length ?? size} bytes`,
+    );
+  }
+  refuseBeyondMemory(machineLength(length));
+  const mem = createMemory(length);
+  const view = header(mem);
+  view.piece = options.piece ?? PAGE_SIZE;
+  view.lockdep = options.lockdep ?? 1;
+  bootKernel(mem);
+  initSched(mem);
+  if (image === undefined) makeFileSystem(mem);
+  else mem.write(mediaAt(mem, 0), image);
+  const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
+  if ("message" in mounted) throw new UsageError(mounted.message);
+  return mem;
+}
+
+/** What is not there must not be asked for: the system would kill some process, perhaps not this one. */
+function refuseBeyondMemory(length: number): void {
+  // Since Node 20.13; it knows of limits of containers, which freemem does not.
+  const available = process.availableMemory?.() ?? freemem();
+  if (length <= available) return;
+  const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
+  throw new UsageError(
+    `a machine of that size needs ${mib(length)} of memory; this computer has ${mib(available)} to give`,
+  );
+}

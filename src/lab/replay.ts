@@ -1,0 +1,81 @@
+// replay: one schedule, given as text, run again.  A text that does not fit the scenario, the design or
+// the program is refused with a ScheduleError that says why; nothing is run then.
+
+import { parseSchedule, ScheduleError, turnsOf, type Schedule } from "../sched/schedule.ts";
+import type { Design } from "../xip/design.ts";
+import { Crews } from "./crews.ts";
+import { Search } from "./explore.ts";
+import { loadDesign, loadScenario, placeOf } from "./load.ts";
+import { optionsFromText } from "./options.ts";
+import type { ShardReport } from "./run/shard.ts";
+import type { Violation } from "./run/violation.ts";
+import { taskNames, type Scenario } from "./scenario.ts";
+import { knownKeys, shown, UsageError } from "./usage.ts";
+
+export interface ReplayOptions {
+  /** What `explore` printed. */
+  schedule: string;
+  /** Default: the built-in design that the schedule names. */
+  design?: string | Design;
+  /** Ends after so many milliseconds. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+export interface ReplayResult {
+  /** Whether a promise broke again. */
+  readonly reproduced: boolean;
+  readonly violation?: Violation;
+  /** Why the schedule may mean something else than when it was printed; undefined when it fits. */
+  readonly warning?: string;
+}
+
+/**
+ * Runs a schedule.  The scenario is the one that the schedule names, unless it is given.
+ * Throws `ScheduleError` when the text does not fit, otherwise as `explore` does.
+ */
+export async function replay(
+  given: string | Scenario | undefined,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  if (typeof options !== "object" || options === null || typeof options.schedule !== "string") {
+    throw new UsageError(`replay takes { schedule, design }, not ${shown(options)}`);
+  }
+  knownKeys("replay", options, ["schedule", "design", "timeout", "signal"]);
+  const schedule = parseSchedule(options.schedule);
+  const scenario = await loadScenario(given ?? schedule.scenario);
+  const design = await loadDesign(options.design ?? schedule.design);
+  refuseOther("scenario", schedule.scenario, scenario.name);
+  refuseOther("design", schedule.design, design.design.name);
+  const turns = turnsOf(schedule, taskNames(scenario));
+  const machine = optionsFromText(schedule.options as Record<string, string>);
+  const crews = new Crews();
+  try {
+    const search = new Search(crews, scenario, placeOf(design), machine, options);
+    const [report] = await search.run([{ kind: "replay", turns }]);
+    return resultOf(schedule, report as ShardReport);
+  } finally {
+    await crews.close();
+  }
+}
+
+function refuseOther(what: string, named: string, given: string): void {
+  if (named !== given) throw new ScheduleError(`the schedule is of ${what} ${named}, not of ${given}`);
+}
+
+function resultOf(schedule: Schedule, { violation, scheme, misfits }: ShardReport): ReplayResult {
+  const warning = warningOf(schedule, scheme, misfits);
+  return {
+    reproduced: violation !== undefined,
+    ...(violation !== undefined && { violation }),
+    ...(warning !== undefined && { warning }),
+  };
+}
+
+function warningOf({ scheme: printed }: Schedule, scheme = printed, misfits = 0): string | undefined {
+  if (scheme !== printed) {
+    return `the steps are not those that the schedule was printed for (step scheme ${scheme}, the schedule says ${printed}): the scenario or the kernel has changed`;
+  }
+  if (misfits === 0) return undefined;
+  return `${misfits} of the schedule's turns could not be run as they say: their tasks were blocked or done before`;
+}

@@ -1,0 +1,149 @@
+// What the worker threads of an exploration run: task 0 leads the search or the replay, the others follow.
+// Every thread loads the scenario and the design by itself, because functions cannot be sent.
+
+import { Halted } from "../../machine/errors.ts";
+import type { Memory } from "../../machine/memory.ts";
+import type { Turn } from "../../sched/decide.ts";
+import { follow } from "../../sched/session.ts";
+import { Sys } from "../../syscalls/sys.ts";
+import { serveFaults } from "../../xip/fault.ts";
+import { loadDesign, loadScenario } from "../load.ts";
+import type { MachineOptions } from "../options.ts";
+import { processesOf, taskNames, type Scenario } from "../scenario.ts";
+import { askedToStop, controlAt, type Control } from "./control.ts";
+import { runTwice } from "./determinism.ts";
+import { Lead } from "./lead.ts";
+import { storeResult } from "./results.ts";
+import { chooserOf, type SearchPlan } from "./strategies.ts";
+import { tell, violationOf, type Violation } from "./violation.ts";
+
+/** What the host tells every thread of one machine. */
+export interface ShardOrder {
+  /** The URL of the scenario's module. */
+  readonly scenario: string;
+  /** A built-in name, or a URL. */
+  readonly design: string;
+  readonly options: MachineOptions;
+  /** Addresses in the control area. */
+  readonly control: number;
+  readonly results: number;
+  readonly work: SearchWork | ReplayWork;
+}
+
+export interface SearchWork extends SearchPlan {
+  readonly kind: "search";
+  readonly runs: number;
+  readonly twice: boolean;
+  /** After a run that broke a promise, counts more of them in up to so many runs. */
+  readonly goOn: number;
+}
+
+export interface ReplayWork {
+  readonly kind: "replay";
+  readonly turns: readonly Turn[];
+}
+
+/** What the lead found. */
+export interface ShardReport {
+  readonly runs: number;
+  /** Every schedule within the bound was run. */
+  readonly complete: boolean;
+  readonly broken: number;
+  /** exhaustive: different schedules. */
+  readonly schedules?: number;
+  /** Hashes of the states that runs ended in. */
+  readonly endStates: Float64Array;
+  readonly violation?: Violation;
+  /** Replay: the scheme of the steps now, and how many turns could not be run as they say. */
+  readonly scheme?: string;
+  readonly misfits?: number;
+}
+
+/** The job of every worker thread: see `sched/pool.ts`. */
+export async function runShard(
+  mem: Memory,
+  task: number,
+  taskCount: number,
+  order: ShardOrder,
+): Promise<ShardReport | undefined> {
+  const scenario = await loadScenario(order.scenario);
+  const { design } = await loadDesign(order.design);
+  serveFaults(mem, design);
+  const name = taskNames(scenario)[task] as string;
+  const run = scenario.tasks[name] as Scenario["tasks"][string];
+  const sys = new Sys(mem, design, processesOf(scenario)[task] as number);
+  const body = (): unknown => {
+    const result = run(sys);
+    // A promise is refused by the engine; it could not be stored either.
+    if (!isPromise(result)) storeResult(mem, order.results, task, result);
+    return result;
+  };
+  if (task !== 0) {
+    follow(mem, task, taskCount, body);
+    return undefined;
+  }
+  const lead = new Lead(mem, scenario, design, order.options, order.results, body);
+  const control = controlAt(mem, order.control);
+  control.running = 1;
+  const report = order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, order.work);
+  lead.session.end();
+  return report;
+}
+
+const isPromise = (value: unknown): boolean =>
+  typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
+
+function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
+  const chooser = chooserOf(lead.mem, lead.tasks.length, work);
+  let runs = 0;
+  let broken = 0;
+  let complete = false;
+  let limit = work.runs;
+  let violation: Violation | undefined;
+  try {
+    while (runs < limit && !askedToStop(control)) {
+      const plan = chooser.next();
+      if (plan === undefined) {
+        complete = true;
+        break;
+      }
+      const { finding } = work.twice ? runTwice(lead, plan) : lead.run(plan);
+      runs += 1;
+      chooser.ran(lead.session.log);
+      if (finding !== undefined) {
+        broken += 1;
+        if (violation === undefined) {
+          violation = violationOf(lead, finding, runs);
+          limit = Math.min(limit, runs + work.goOn);
+        }
+      }
+      control.runs = runs;
+      control.distinct = lead.endStates.size;
+      control.broken = broken;
+    }
+  } catch (error) {
+    // The host has stopped the machine: what was found so far is the result.
+    if (!(error instanceof Halted)) throw error;
+  }
+  const endStates = Float64Array.from(lead.endStates);
+  const { schedules } = chooser;
+  return {
+    runs,
+    complete,
+    broken,
+    endStates,
+    ...(schedules !== undefined && { schedules }),
+    ...(violation !== undefined && { violation }),
+  };
+}
+
+/** Runs a given schedule. */
+function repeat(lead: Lead, { turns }: ReplayWork): ShardReport {
+  const { finding, outcome } = lead.follow(turns);
+  const violation = finding && tell(lead, turns, finding.promise, 1);
+  const { misfits } = outcome;
+  const scheme = lead.scheme();
+  const broken = violation === undefined ? 0 : 1;
+  const endStates = Float64Array.from(lead.endStates);
+  return { runs: 1, complete: true, broken, endStates, scheme, misfits, ...(violation && { violation }) };
+}

@@ -1,0 +1,75 @@
+// Which plan comes next, for each strategy of a search.
+
+import { MAX_STEPS } from "../../machine/limits.ts";
+import type { Memory } from "../../machine/memory.ts";
+import type { Plan } from "../../sched/decide.ts";
+import { Exhaustive } from "../../sched/exhaustive.ts";
+import type { StepLog } from "../../sched/state.ts";
+
+export const STRATEGIES = ["random", "pct", "exhaustive"] as const;
+export type SearchStrategy = (typeof STRATEGIES)[number];
+
+export interface SearchPlan {
+  readonly strategy: SearchStrategy;
+  readonly seed: number;
+  /** exhaustive: at most so many switches that nobody was forced to make. */
+  readonly preemptions: number;
+  /** pct: how many ordered events make the bug. */
+  readonly depth: number;
+  /** This machine's number among those that search at once, and how many they are. */
+  readonly shard: number;
+  readonly shards: number;
+}
+
+/** Gives plans one by one. */
+export interface Chooser {
+  /** Undefined when every schedule within the bound was run. */
+  next(): Plan | undefined;
+  /** Takes in the run that the last plan made, before another is made. */
+  ran(log: StepLog): void;
+  /** exhaustive: how many different schedules there were, within the bound that is explored now. */
+  readonly schedules: number | undefined;
+}
+
+export function chooserOf(mem: Memory, tasks: number, plan: SearchPlan): Chooser {
+  const { strategy } = plan;
+  return strategy === "exhaustive" ? exhaustive(mem, tasks, plan) : new SeededChooser(plan, strategy);
+}
+
+function exhaustive(mem: Memory, tasks: number, { preemptions }: SearchPlan): Chooser {
+  const search = new Exhaustive(mem, tasks, { preemptions, maxSteps: MAX_STEPS });
+  return {
+    next: () => search.next(),
+    ran: (log) => search.feedback(log),
+    get schedules() {
+      return search.schedules;
+    },
+  };
+}
+
+class SeededChooser implements Chooser {
+  readonly schedules = undefined;
+  readonly #plan: { -readonly [K in keyof Plan]: Plan[K] };
+  readonly #shards: number;
+  #seed: number;
+  #longest = 0;
+
+  constructor({ seed, shard, shards, depth }: SearchPlan, strategy: "random" | "pct") {
+    // Neighbouring seeds of the user must not share most of their runs' seeds.
+    this.#seed = (seed % 2 ** 31) * 2 ** 21 + shard;
+    this.#shards = shards;
+    this.#plan = { strategy, seed: 0, switches: [], depth, maxSteps: MAX_STEPS };
+  }
+
+  next(): Plan {
+    this.#plan.seed = this.#seed;
+    this.#seed += this.#shards;
+    // The change points of pct are spread over as many steps as runs have been seen to take.
+    if (this.#longest > 0) this.#plan.length = this.#longest;
+    return this.#plan;
+  }
+
+  ran(log: StepLog): void {
+    this.#longest = Math.max(this.#longest, log.length);
+  }
+}

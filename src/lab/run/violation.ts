@@ -1,0 +1,84 @@
+// From the first failing run to what is printed: the schedule shrunk, run again, and told as a story.
+// Nothing is printed that has not failed again with exactly the schedule that is printed.
+
+import { setTracing, traceLines } from "../../machine/trace.ts";
+import type { Turn } from "../../sched/decide.ts";
+import { namedTurns, printSchedule } from "../../sched/schedule.ts";
+import type { Finding, PromiseName } from "../oracles/promises.ts";
+import { NotDeterministic } from "./determinism.ts";
+import type { Lead } from "./lead.ts";
+import { shrink, type Failure } from "./shrink.ts";
+import { story } from "./story.ts";
+
+/** A promise that was broken, and how to break it again. */
+export interface Violation {
+  readonly promise: PromiseName;
+  readonly message: string;
+  /** A column for each task, and what nothing ordered. */
+  readonly story: string;
+  /** What `replay` takes. */
+  readonly schedule: string;
+  /** Switches of the schedule that nobody was forced to make. */
+  readonly switches: number;
+  /** Which run of the search found it, from 1; 1 for a replay. */
+  readonly run: number;
+}
+
+/** Shrinks the run that was just made, runs the result again twice, and tells it. */
+export function violationOf(lead: Lead, found: Finding, run: number): Violation {
+  const { promise } = found;
+  const first: Failure = failureOf(lead);
+  if (lead.follow(first.turns).finding?.promise !== promise) {
+    throw new NotDeterministic(`a run that broke ${promise} did not break it again: ${found.message}`);
+  }
+  const best = shrink(first, (turns) =>
+    lead.follow(turns).finding?.promise === promise ? failureOf(lead) : undefined,
+  );
+  return tell(lead, best.turns, promise, run);
+}
+
+/** Runs turns twice, the second time with notes, and tells what broke; throws when they do not break `promise`. */
+export function tell(lead: Lead, turns: readonly Turn[], promise: PromiseName, run: number): Violation {
+  const scheme = lead.scheme();
+  const first = lead.follow(turns);
+  const { message } = first.finding ?? {};
+  setTracing(lead.mem, true);
+  const { outcome, finding } = lead.follow(turns);
+  const calls = lead.calls();
+  const { lines } = notesOf(lead);
+  if (finding?.promise !== promise || finding.message !== message) {
+    throw new NotDeterministic(`a schedule that broke ${promise} did not break it again: ${message}`);
+  }
+  const schedule = printSchedule({
+    design: lead.design.name,
+    scenario: lead.scenario.name,
+    options: { ...lead.options },
+    scheme,
+    turns: namedTurns(lead.session.turns(), lead.tasks),
+  });
+  const text = story({
+    claim: lead.scenario.claim,
+    design: lead.design.name,
+    schedule,
+    tasks: lead.tasks,
+    lines,
+    calls,
+    finding,
+    names: lead.names(calls),
+  });
+  return { promise, message: finding.message, story: text, schedule, switches: outcome.preemptions, run };
+}
+
+function notesOf(lead: Lead): ReturnType<typeof traceLines> {
+  const notes = traceLines(lead.mem);
+  setTracing(lead.mem, false);
+  return notes;
+}
+
+function failureOf(lead: Lead): Failure {
+  const turns = lead.session.turns();
+  let preemptions = 0;
+  for (let step = 1; step < lead.session.log.length; step++)
+    if (lead.session.log.preempts(step)) preemptions += 1;
+  return { turns, preemptions };
+}
