@@ -17,10 +17,10 @@ export class NotDeterministic extends Error {
 export function runTwice(lead: Lead, plan: Plan): Verdict {
   const first = lead.run(plan);
   const steps = lead.session.steps();
-  const hash = lead.hash();
+  const hash = lead.lastHash;
   const second = lead.run(plan);
   compareSteps(lead, steps, lead.session.steps());
-  if (lead.hash() !== hash) {
+  if (lead.lastHash !== hash) {
     throw new NotDeterministic(
       "one schedule, run twice, made the same steps but left different states, calls or results",
     );
@@ -44,5 +44,5 @@ function compareSteps(lead: Lead, first: readonly StepView[], second: readonly S
 
 function words(lead: Lead, step: StepView | undefined): string {
   if (step === undefined) return "none";
-  return `${lead.tasks[step.task]}'s ${opName(step.op)} of ${describe(lead.mem, step.address)}`;
+  return `${lead.judge.tasks[step.task]}'s ${opName(step.op)} of ${describe(lead.judge.mem, step.address)}`;
 }

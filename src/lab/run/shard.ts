@@ -12,6 +12,7 @@ import type { MachineOptions } from "../options.ts";
 import { processesOf, taskNames, type Scenario } from "../scenario.ts";
 import { askedToStop, controlAt, type Control } from "./control.ts";
 import { runTwice } from "./determinism.ts";
+import { Judge } from "./judge.ts";
 import { Lead } from "./lead.ts";
 import { storeResult } from "./results.ts";
 import { chooserOf, type SearchPlan } from "./strategies.ts";
@@ -82,7 +83,8 @@ export async function runShard(
     follow(mem, task, taskCount, body);
     return undefined;
   }
-  const lead = new Lead(mem, scenario, design, order.options, order.results, body);
+  const judge = new Judge(mem, scenario, design, order.options, order.results);
+  const lead = new Lead(judge, order.results, body);
   const control = controlAt(mem, order.control);
   control.running = 1;
   const report = order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, order.work);
@@ -94,7 +96,7 @@ const isPromise = (value: unknown): boolean =>
   typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 
 function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
-  const chooser = chooserOf(lead.mem, lead.tasks.length, work);
+  const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
   let runs = 0;
   let broken = 0;
   let complete = false;

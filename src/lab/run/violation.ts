@@ -4,6 +4,7 @@
 import { setTracing, traceLines } from "../../machine/trace.ts";
 import type { Turn } from "../../sched/decide.ts";
 import { namedTurns, printSchedule } from "../../sched/schedule.ts";
+import { recordedCalls } from "../oracles/history.ts";
 import type { Finding, PromiseName } from "../oracles/promises.ts";
 import { NotDeterministic } from "./determinism.ts";
 import type { Lead } from "./lead.ts";
@@ -42,37 +43,33 @@ export function tell(lead: Lead, turns: readonly Turn[], promise: PromiseName, r
   const scheme = lead.scheme();
   const first = lead.follow(turns);
   const { message } = first.finding ?? {};
-  setTracing(lead.mem, true);
+  const { mem, scenario, design, tasks, options } = lead.judge;
+  setTracing(mem, true);
   const { outcome, finding } = lead.follow(turns);
-  const calls = lead.calls();
-  const { lines } = notesOf(lead);
+  const { lines } = traceLines(mem);
+  setTracing(mem, false);
+  const calls = recordedCalls(mem);
   if (finding?.promise !== promise || finding.message !== message) {
     throw new NotDeterministic(`a schedule that broke ${promise} did not break it again: ${message}`);
   }
   const schedule = printSchedule({
-    design: lead.design.name,
-    scenario: lead.scenario.name,
-    options: { ...lead.options },
+    design: design.name,
+    scenario: scenario.name,
+    options: { ...options },
     scheme,
-    turns: namedTurns(lead.session.turns(), lead.tasks),
+    turns: namedTurns(lead.session.turns(), tasks),
   });
   const text = story({
-    claim: lead.scenario.claim,
-    design: lead.design.name,
+    claim: scenario.claim,
+    design: design.name,
     schedule,
-    tasks: lead.tasks,
+    tasks: tasks,
     lines,
     calls,
     finding,
-    names: lead.names(calls),
+    names: lead.judge.names(calls),
   });
   return { promise, message: finding.message, story: text, schedule, switches: outcome.preemptions, run };
-}
-
-function notesOf(lead: Lead): ReturnType<typeof traceLines> {
-  const notes = traceLines(lead.mem);
-  setTracing(lead.mem, false);
-  return notes;
 }
 
 function failureOf(lead: Lead): Failure {
