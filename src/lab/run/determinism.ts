@@ -17,10 +17,10 @@ export class NotDeterministic extends Error {
 export function runTwice(lead: Lead, plan: Plan): Verdict {
   const first = lead.run(plan);
   const steps = lead.session.steps();
-  const hash = lead.lastHash;
+  const hash = lead.judge.lastHash;
   const second = lead.run(plan);
   compareSteps(lead, steps, lead.session.steps());
-  if (lead.lastHash !== hash) {
+  if (lead.judge.lastHash !== hash) {
     throw new NotDeterministic(
       "one schedule, run twice, made the same steps but left different states, calls or results",
     );

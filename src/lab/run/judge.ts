@@ -1,12 +1,16 @@
 // The verdict on what tasks have done, whoever scheduled them: the oracles applied to the recorded calls and
-// to the machine as it is.  Made once the setup has run; every judgement starts from what it left.
+// to the machine as it is.
+//
+// A verdict is looked up, not found again, whenever the calls with their bytes, the state the run ended in
+// and the tasks' results are those of an earlier run: interleavings are many, outcomes few.
 
 import { runAs } from "../../machine/cpu.ts";
+import { allocateControl } from "../../machine/layout.ts";
 import { HOST_TASK } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { takeSnapshot } from "../../machine/snapshot.ts";
+import { hashState, restoreSnapshot, takeSnapshot } from "../../machine/snapshot.ts";
 import { setTasks } from "../../syscalls/process.ts";
-import { recordsOverflowed, resetRecords, setRecording } from "../../syscalls/record.ts";
+import { hashRecords, recordsOverflowed, resetRecords, setRecording } from "../../syscalls/record.ts";
 import { Sys } from "../../syscalls/sys.ts";
 import type { Design } from "../../xip/design.ts";
 import type { MachineOptions } from "../options.ts";
@@ -17,7 +21,10 @@ import { InitialFiles } from "../oracles/initial.ts";
 import { namesOf, pathsIn } from "../oracles/names.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { processesOf, taskNames, type Scenario, type Seen } from "../scenario.ts";
-import { loadResult } from "./results.ts";
+import { clearResults, hashResults, loadResult } from "./results.ts";
+
+/** Bytes of a key: the three hashes, and zeros up to a whole hash block. */
+const KEY = 32;
 
 /** The scenario's setup threw: no run was made. */
 export class SetupError extends Error {
@@ -33,6 +40,11 @@ export class Judge {
   readonly #results: number;
   readonly #setup: RecordedCall[];
   readonly #initial: InitialFiles;
+  readonly #keyAt: number;
+  readonly #verdicts = new Map<number, Finding | undefined>();
+  readonly #endStates = new Set<number>();
+  /** Of what the last run left; 0 when it was not judged. */
+  lastHash = 0;
 
   /** Runs the setup, and takes the snapshot that every run starts from. */
   constructor(mem: Memory, scenario: Scenario, design: Design, options: MachineOptions, results: number) {
@@ -42,6 +54,7 @@ export class Judge {
     this.options = options;
     this.tasks = taskNames(scenario);
     this.#results = results;
+    this.#keyAt = allocateControl(mem, KEY);
     this.#setup = setUp(mem, scenario, design);
     this.#initial = new InitialFiles(this.#setup);
     takeSnapshot(mem);
@@ -51,14 +64,54 @@ export class Judge {
     return namesOf(this.tasks, [...this.#setup, ...calls]);
   }
 
-  /** The first promise that the recorded calls and the state they left do not keep.  Changes the machine. */
-  judge(): Finding | undefined {
-    const { mem, design, options, scenario } = this;
-    if (recordsOverflowed(mem)) {
+  /** Goes back to what the setup left, and records what comes. */
+  startOver(): void {
+    const { mem, tasks } = this;
+    this.lastHash = 0;
+    restoreSnapshot(mem);
+    resetRecords(mem, tasks.length);
+    clearResults(mem, this.#results, tasks.length);
+    setRecording(mem, true);
+  }
+
+  /**
+   * The first promise that the recorded calls and the state they left do not keep, after all tasks have
+   * ended.  Changes the machine: `startOver` comes next.
+   */
+  verdict(): Finding | undefined {
+    setRecording(this.mem, false);
+    if (recordsOverflowed(this.mem)) {
       throw new RangeError(
-        `scenario ${scenario.name} makes more calls, or calls with more bytes, than can be recorded in one run`,
+        `scenario ${this.scenario.name} makes more calls, or calls with more bytes, than can be recorded in one run`,
       );
     }
+    const key = this.#hash();
+    this.lastHash = key;
+    if (this.#verdicts.has(key)) return this.#verdicts.get(key);
+    const finding = this.#judge();
+    this.#verdicts.set(key, finding);
+    return finding;
+  }
+
+  /** A hash of everything a run has left: machine, calls with their bytes, results. */
+  #hash(): number {
+    const { mem, tasks } = this;
+    const word = this.#keyAt >>> 3;
+    const endState = hashState(mem);
+    this.#endStates.add(endState);
+    mem.f64[word] = endState;
+    mem.f64[word + 1] = hashRecords(mem);
+    mem.f64[word + 2] = hashResults(mem, this.#results, tasks.length);
+    return mem.bulk.hash(this.#keyAt, KEY, 0);
+  }
+
+  /** The hashes of the distinct states that runs have ended in. */
+  get endStates(): ReadonlySet<number> {
+    return this.#endStates;
+  }
+
+  #judge(): Finding | undefined {
+    const { mem, design, options } = this;
     const calls = recordedCalls(mem);
     const names = this.names(calls);
     const initial = this.#initial;

@@ -84,7 +84,7 @@ export async function runShard(
     return undefined;
   }
   const judge = new Judge(mem, scenario, design, order.options, order.results);
-  const lead = new Lead(judge, order.results, body);
+  const lead = new Lead(judge, body);
   const control = controlAt(mem, order.control);
   control.running = 1;
   const report = order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, order.work);
@@ -96,6 +96,7 @@ const isPromise = (value: unknown): boolean =>
   typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 
 function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
+  lead.scheme();
   const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
   let runs = 0;
   let broken = 0;
@@ -120,14 +121,14 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
         }
       }
       control.runs = runs;
-      control.distinct = lead.endStates.size;
+      control.distinct = lead.judge.endStates.size;
       control.broken = broken;
     }
   } catch (error) {
     // The host has stopped the machine: what was found so far is the result.
     if (!(error instanceof Halted)) throw error;
   }
-  const endStates = Float64Array.from(lead.endStates);
+  const endStates = Float64Array.from(lead.judge.endStates);
   const { schedules } = chooser;
   return {
     runs,
@@ -141,11 +142,12 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
 
 /** Runs a given schedule. */
 function repeat(lead: Lead, { turns }: ReplayWork): ShardReport {
+  // First, as in a search: the orders of locks that a run without preemption shows are known to lockdep.
+  const scheme = lead.scheme();
   const { finding, outcome } = lead.follow(turns);
   const violation = finding && tell(lead, turns, finding.promise, 1);
   const { misfits } = outcome;
-  const scheme = lead.scheme();
   const broken = violation === undefined ? 0 : 1;
-  const endStates = Float64Array.from(lead.endStates);
+  const endStates = Float64Array.from(lead.judge.endStates);
   return { runs: 1, complete: true, broken, endStates, scheme, misfits, ...(violation && { violation }) };
 }
