@@ -6,8 +6,8 @@ import { bootKernel } from "../syscalls/boot.ts";
 import { createMemory, header, machineLength } from "../machine/layout.ts";
 import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "../machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
-import { mediaAt } from "../machine/pmem.ts";
-import { makeFileSystem } from "../ext4/mkfs.ts";
+import { mediaAt, STALE } from "../machine/pmem.ts";
+import { makeFileSystem } from "../ext4/mkfs/mkfs.ts";
 import { mount } from "../ext4/mount/mount.ts";
 import { initSched } from "../sched/state.ts";
 import type { MachineOptions } from "./options.ts";
@@ -36,8 +36,10 @@ export function bootMemory({ image, size, options }: MachineSpec): Memory {
   view.lockdep = options.lockdep ?? 1;
   bootKernel(mem);
   initSched(mem);
-  if (image === undefined) makeFileSystem(mem);
-  else mem.write(mediaAt(mem, 0), image);
+  if (image === undefined) {
+    mem.fill(mediaAt(mem, 0), STALE, length);
+    makeFileSystem(mem);
+  } else mem.write(mediaAt(mem, 0), image);
   const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
   if ("message" in mounted) throw new UsageError(mounted.message);
   return mem;

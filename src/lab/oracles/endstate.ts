@@ -17,7 +17,7 @@ import { MAX_DESCRIPTORS, MAX_PROCESSES, HOST_TASK, MIB } from "../../machine/li
 import type { Memory } from "../../machine/memory.ts";
 import { check } from "../../ext4/check/check.ts";
 import { readTree } from "../../ext4/check/tree.ts";
-import { iget, iput } from "../../ext4/inode-cache.ts";
+import { iget, iput } from "../../ext4/inodes/cache.ts";
 import { mount, unmount } from "../../ext4/mount/mount.ts";
 import { superBlock } from "../../ext4/super.ts";
 import { USER_END, USER_START, AddressSpace } from "../../mm/space.ts";

@@ -5,7 +5,7 @@
 // which show the zeros that such a block must read as.
 
 import { State } from "../../ext4/extents/extent.ts";
-import { inodesInMemory } from "../../ext4/inode-cache.ts";
+import { inodesInMemory } from "../../ext4/inodes/cache.ts";
 import type { Inode } from "../../ext4/inode.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";

@@ -1,0 +1,25 @@
+// The public API: see the README, and DESIGN.md's section of that name.
+
+export { boot, type BootOptions, type Machine } from "./lab/machine.ts";
+export { scenario, type Scenario, type ScenarioDefinition, type Seen, type Task } from "./lab/scenario.ts";
+export { scenarios } from "./lab/scenarios/index.ts";
+export {
+  explore,
+  type ExploreOptions,
+  type ExploreResult,
+  type Progress,
+  type SearchOptions,
+} from "./lab/explore.ts";
+export { replay, type ReplayOptions, type ReplayResult } from "./lab/replay.ts";
+export { matrix, type Cell, type MatrixOptions, type MatrixResult } from "./lab/matrix.ts";
+export type { Violation } from "./lab/run/violation.ts";
+export type { MachineOptions } from "./lab/options.ts";
+export { promises, type PromiseName } from "./lab/oracles/promises.ts";
+export { UsageError } from "./lab/usage.ts";
+export { TaskError } from "./lab/crews.ts";
+export { NotDeterministic } from "./lab/run/determinism.ts";
+export { ScheduleError } from "./sched/schedule.ts";
+export { designs } from "./xip/designs/index.ts";
+export type { Design } from "./xip/design.ts";
+export { Sys } from "./syscalls/sys.ts";
+export { SysError } from "./syscalls/error.ts";
