@@ -7,11 +7,13 @@ export {
   explore,
   type ExploreOptions,
   type ExploreResult,
-  type Progress,
   type SearchOptions,
 } from "./lab/explore.ts";
 export { replay, type ReplayOptions, type ReplayResult } from "./lab/replay.ts";
 export { matrix, type Cell, type MatrixOptions, type MatrixResult } from "./lab/matrix.ts";
+export type { JobOptions, Progress } from "./lab/jobs.ts";
+export { stress, type StressOptions, type StressResult } from "./lab/stress.ts";
+export type { FreeViolation } from "./lab/run/rounds.ts";
 export type { Violation } from "./lab/run/violation.ts";
 export type { MachineOptions } from "./lab/options.ts";
 export { promises, type PromiseName } from "./lab/oracles/promises.ts";

@@ -3,13 +3,8 @@
 
 import { designs } from "../xip/designs/index.ts";
 import { Crews } from "./crews.ts";
-import {
-  exploreWith,
-  SEARCH_KEYS,
-  type ExploreResult,
-  type Progress,
-  type SearchOptions,
-} from "./explore.ts";
+import { exploreWith, SEARCH_KEYS, type ExploreResult, type SearchOptions } from "./explore.ts";
+import type { Progress } from "./jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/index.ts";

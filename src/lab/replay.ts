@@ -4,7 +4,8 @@
 import { parseSchedule, ScheduleError, turnsOf, type Schedule } from "../sched/schedule.ts";
 import type { Design } from "../xip/design.ts";
 import { Crews } from "./crews.ts";
-import { Search } from "./explore.ts";
+import { shardOf } from "./explore.ts";
+import { checkJobOptions, Jobs, type JobOptions } from "./jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import { optionsFromText } from "./options.ts";
 import type { ShardReport } from "./run/shard.ts";
@@ -12,14 +13,11 @@ import type { Violation } from "./run/violation.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError } from "./usage.ts";
 
-export interface ReplayOptions {
+export interface ReplayOptions extends Omit<JobOptions, "onProgress"> {
   /** What `explore` printed. */
   schedule: string;
   /** Default: the built-in design that the schedule names. */
   design?: string | Design;
-  /** Ends after so many milliseconds. */
-  timeout?: number;
-  signal?: AbortSignal;
 }
 
 export interface ReplayResult {
@@ -42,6 +40,7 @@ export async function replay(
     throw new UsageError(`replay takes { schedule, design }, not ${shown(options)}`);
   }
   knownKeys("replay", options, ["schedule", "design", "timeout", "signal"]);
+  checkJobOptions(options);
   const schedule = parseSchedule(options.schedule);
   const scenario = await loadScenario(given ?? schedule.scenario);
   const design = await loadDesign(options.design ?? schedule.design);
@@ -51,9 +50,12 @@ export async function replay(
   const machine = optionsFromText(schedule.options as Record<string, string>);
   const crews = new Crews();
   try {
-    const search = new Search(crews, scenario, placeOf(design), machine, options);
-    const [report] = await search.run([{ kind: "replay", turns }]);
-    return resultOf(schedule, report as ShardReport);
+    const jobs = new Jobs<ShardReport>(crews, options);
+    const work = shardOf(scenario, placeOf(design), machine, { kind: "replay", turns });
+    const [done] = await jobs.run([work], () => false);
+    if (done?.report === undefined)
+      return { reproduced: false, warning: "the replay was stopped before its end" };
+    return resultOf(schedule, done.report);
   } finally {
     await crews.close();
   }

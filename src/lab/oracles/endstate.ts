@@ -17,6 +17,9 @@ import { MAX_DESCRIPTORS, MAX_PROCESSES, HOST_TASK, MIB } from "../../machine/li
 import type { Memory } from "../../machine/memory.ts";
 import { check } from "../../ext4/check/check.ts";
 import { readTree } from "../../ext4/check/tree.ts";
+import { State } from "../../ext4/extents/extent.ts";
+import { lookUp } from "../../ext4/map.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
 import { iget, iput } from "../../ext4/inodes/cache.ts";
 import { mount, unmount } from "../../ext4/mount/mount.ts";
 import { superBlock } from "../../ext4/super.ts";
@@ -29,7 +32,7 @@ import { setRecording } from "../../syscalls/record.ts";
 import { Sys } from "../../syscalls/sys.ts";
 import type { Design } from "../../xip/design.ts";
 import type { MachineOptions } from "../options.ts";
-import { checkHistory, type Names } from "./explain.ts";
+import { checkHistory, type ByteFinding, type Names } from "./explain.ts";
 import { fileKey, type CallRead, type RunHistory } from "./history.ts";
 import type { InitialFiles } from "./initial.ts";
 import { checkMappings } from "./mappings.ts";
@@ -87,13 +90,25 @@ function look(input: EndStateInput): Finding | undefined {
     call: undefined,
     file: key,
   }));
+  const unexplained = checkHistory(history, reads, initial, names, "a read of the file after the run");
   return (
-    checkHistory(history, reads, initial, names, "a read of the file after the run") ??
+    (unexplained && { ...unexplained, ...placeOf(mem, unexplained) }) ??
     claimed ??
     compareMapping(sys, pieces) ??
     compareMedia(input, sys, pieces) ??
     compareMountedAnew(input, pieces)
   );
+}
+
+/** Where the byte of a finding lies on the media now. */
+function placeOf(mem: Memory, { file, position }: ByteFinding): { mediaBlock?: number } {
+  const inode = iget(superBlock(mem), Number(file.split(":")[0]));
+  if (typeof inode === "number") return {};
+  const block = Math.floor(position / PAGE_SIZE);
+  const extent = lookUp(inode, block);
+  iput(inode);
+  if (typeof extent === "number" || extent.state === State.hole) return {};
+  return { mediaBlock: extent.media + block - extent.start };
 }
 
 const differ = (message: string): Finding => ({ promise: "doors-agree", message });
@@ -180,7 +195,7 @@ function compare(path: string, piece: Piece, door: string, bytes: Uint8Array): F
 function compareMapping(sys: Sys, pieces: readonly Piece[]): Finding | undefined {
   for (const piece of pieces) {
     const { path, position, bytes } = piece;
-    const page = position - (position % 4096);
+    const page = position - (position % PAGE_SIZE);
     const loaded = through("a load through a fresh mapping", path, () => {
       const fd = sys.open(path, "r");
       const at = sys.mmap(position + bytes.length - page, "r", "shared", fd, page);

@@ -22,6 +22,8 @@ export interface ByteFinding extends Finding {
   readonly position: number;
   /** The call that saw it; undefined for what was read after the run. */
   readonly call: RecordedCall | undefined;
+  /** Where the byte lies on the media, if that is known. */
+  readonly mediaBlock?: number;
 }
 
 /** The first read of a history that is not explained.  `by` says who read when no call did. */

@@ -1,6 +1,8 @@
 // A violation as people read it: the claim on top, a column for each task, calls indented, and at the end
 // which promise broke and which two steps nothing ordered.
 
+import { HOST_TASK } from "../../machine/limits.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
 import { Note, type TraceLine } from "../../machine/trace.ts";
 import type { ByteFinding, Names } from "../oracles/explain.ts";
 import type { RecordedCall } from "../oracles/history.ts";
@@ -54,7 +56,7 @@ function rowsOf({ lines, calls, names }: StoryInput): Row[] {
   const rows: Row[] = [];
   for (const line of lines) {
     const { task } = line;
-    if (task >= 16) continue;
+    if (task === HOST_TASK) continue;
     const call = byNumber.get(`${task} ${line.a}`);
     let text: string | undefined;
     let depth = (inCall.has(task) ? 1 : 0) + (inFault.has(task) ? 1 : 0);
@@ -116,7 +118,7 @@ function unorderedPair(rows: readonly Row[], { finding }: StoryInput): string | 
     if (verb === undefined) return [];
     return [{ row: row + 1, task, verb, block: note.note === Note.free ? note.c : note.a }];
   });
-  const block = blockOf(rows, touches, finding);
+  const block = blockOf(rows, finding);
   if (block === undefined) return undefined;
   const there = touches.filter((touch) => touch.block === block);
   const pairs = there.flatMap((first, i) => {
@@ -143,30 +145,28 @@ function harm({ promise }: Finding, { first, second }: { first: Touch; second: T
 }
 
 /** The media block that the finding is about. */
-function blockOf(rows: readonly Row[], touches: readonly Touch[], finding: ByteFinding): number | undefined {
-  const { call } = finding;
+function blockOf(rows: readonly Row[], finding: ByteFinding): number | undefined {
+  const { call, position } = finding;
   if (call !== undefined) {
-    const from = rows.findIndex(
-      ({ note, task }) => note.note === Note.call && task === call.task && note.a === call.number,
+    const from = rows.findIndex((row) => isCall(row, call, Note.call));
+    const end = rows.findIndex((row) => isCall(row, call, Note.return));
+    const copies = rows
+      .slice(from + 1, end < 0 ? undefined : end)
+      .filter(({ task, note }) => task === call.task && note.note === Note.copyOut);
+    // The call's copies come in the order of the file; a hole in it makes none, so the offset must fit too.
+    const copy = copies.find(
+      ({ note: { b, c } }) => b <= position % PAGE_SIZE && position % PAGE_SIZE < b + c,
     );
-    const end = rows.findIndex(
-      ({ note, task }, i) =>
-        i > from && task === call.task && note.note === Note.return && note.a === call.number,
-    );
-    const read = touches.find(
-      ({ row, task, verb }) =>
-        task === call.task && verb === "read" && row > from + 1 && (end < 0 || row <= end + 1),
-    );
-    if (read !== undefined) return read.block;
+    if (copies.length === 1 || copy !== undefined) return (copy ?? copies[0])?.note.a;
   }
+  if (finding.mediaBlock !== undefined) return finding.mediaBlock;
   const ino = Number(finding.file.split(":")[0]);
-  const page = Math.floor(finding.position / 4096);
-  const mapped = rows.findLast(
-    ({ note }) =>
-      (note.note === Note.mapPage || note.note === Note.allocate) &&
-      note.a === ino &&
-      note.b === page &&
-      note.c !== 0,
-  );
-  return mapped?.note.c ?? touches.findLast(({ verb }) => verb !== "read")?.block;
+  const page = Math.floor(position / PAGE_SIZE);
+  return rows.findLast(
+    ({ note: { note, a, b, c } }) =>
+      (note === Note.mapPage || note === Note.allocate) && a === ino && b === page && c !== 0,
+  )?.note.c;
 }
+
+const isCall = ({ task, note }: Row, call: RecordedCall, kind: Note): boolean =>
+  task === call.task && note.note === kind && note.a === call.number;
