@@ -5,9 +5,9 @@
 
 import { DEFAULT_MEDIA } from "../machine/limits.ts";
 import type { Design } from "../xip/design.ts";
-import { coreCount } from "./cores.ts";
-import { Crews } from "./crews.ts";
-import { checkJobOptions, Jobs, type Done, type JobOptions, type Work } from "./jobs.ts";
+import { coreCount } from "./host/cores.ts";
+import { Crews } from "./host/crews.ts";
+import { checkJobOptions, Jobs, type Done, type JobOptions, type Work } from "./host/jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import { checkOptions, type MachineOptions } from "./options.ts";
 import { allocateResults } from "./run/results.ts";
@@ -163,7 +163,7 @@ export function shardOf(
   return {
     tasks,
     machine: { size: scenario.size ?? DEFAULT_MEDIA, options },
-    module: "./run/shard.js",
+    module: "../run/shard.js",
     entry: "runShard",
     order: (mem, control): ShardOrder => ({
       scenario: scenario.url,

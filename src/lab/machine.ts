@@ -15,7 +15,7 @@ import { Sys } from "../syscalls/sys.ts";
 import type { Design } from "../xip/design.ts";
 import { serveFaults } from "../xip/fault.ts";
 import { loadDesign } from "./load.ts";
-import { bootMemory } from "./memory.ts";
+import { bootMemory } from "./host/memory.ts";
 import { checkOptions, checkSize, type MachineOptions } from "./options.ts";
 import { endProcess } from "./oracles/endstate.ts";
 import { knownKeys, shown, UsageError } from "./usage.ts";

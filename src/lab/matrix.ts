@@ -2,9 +2,9 @@
 // be run is a cell too, with the reason.
 
 import { designs } from "../xip/designs/index.ts";
-import { Crews } from "./crews.ts";
+import { Crews } from "./host/crews.ts";
 import { exploreWith, SEARCH_KEYS, type ExploreResult, type SearchOptions } from "./explore.ts";
-import type { Progress } from "./jobs.ts";
+import type { Progress } from "./host/jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/index.ts";

@@ -3,9 +3,9 @@
 
 import { parseSchedule, ScheduleError, turnsOf, type Schedule } from "../sched/schedule.ts";
 import type { Design } from "../xip/design.ts";
-import { Crews } from "./crews.ts";
+import { Crews } from "./host/crews.ts";
 import { shardOf } from "./explore.ts";
-import { checkJobOptions, Jobs, type JobOptions } from "./jobs.ts";
+import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import { optionsFromText } from "./options.ts";
 import type { ShardReport } from "./run/shard.ts";

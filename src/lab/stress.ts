@@ -4,8 +4,8 @@
 
 import { DEFAULT_MEDIA, MAX_TASKS } from "../machine/limits.ts";
 import type { Design } from "../xip/design.ts";
-import { Crews } from "./crews.ts";
-import { checkJobOptions, Jobs, type JobOptions } from "./jobs.ts";
+import { Crews } from "./host/crews.ts";
+import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import { checkOptions, type MachineOptions } from "./options.ts";
 import { allocateResults } from "./run/results.ts";
@@ -96,7 +96,7 @@ export async function stress(options: StressOptions): Promise<StressResult> {
       limit,
     });
     const spec = { size: scenario.size ?? DEFAULT_MEDIA, options: machine };
-    const work = { tasks, machine: spec, module: "./run/rounds.js", entry: "runRounds", order };
+    const work = { tasks, machine: spec, module: "../run/rounds.js", entry: "runRounds", order };
     const [done] = await jobs.run([work], () => false);
     const violation = done?.report?.violation;
     const rounds = done?.report?.rounds ?? done?.runs ?? 0;

@@ -10,16 +10,7 @@ import type { Sys } from "../syscalls/sys.ts";
 import type { Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
-export const WORKLOAD_OPS = [
-  "write",
-  "read",
-  "load",
-  "store",
-  "truncate",
-  "fallocate",
-  "append",
-  "fsync",
-] as const;
+const WORKLOAD_OPS = ["write", "read", "load", "store", "truncate", "fallocate", "append", "fsync"] as const;
 export type WorkloadOp = (typeof WORKLOAD_OPS)[number];
 export type Weights = Partial<Record<WorkloadOp, number>>;
 
@@ -79,7 +70,7 @@ export function workloadScenario(workload: Workload, round: () => number): Scena
 }
 
 /** Random numbers of one task in one round: mulberry32 (Tommy Ettinger, public domain). */
-export function randomOf(seed: number, round: number, task: number): (below: number) => number {
+function randomOf(seed: number, round: number, task: number): (below: number) => number {
   let state =
     Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b) ^ Math.imul(task + 1, 0xc2b2ae35);
   return (below) => {

@@ -6,14 +6,16 @@
 //                   pages or media calls touch() first (pmem.ts, the buffer cache and the MMU do)
 //
 // A page's copy stays valid for the snapshot's life, so later runs that touch it again copy nothing.
-// Only one task may run while pages are tracked: the scheduler's baton is the lock of these maps.
+// `lock` protects the list and the undo slots.  A page's byte in the map of touched pages is set last, when
+// its copy is whole: tasks that run free on other cores may rely on what they read there without the lock.
 
 import { bug } from "./errors.ts";
 import { allocateControl, header, Root, rootView, setRoot } from "./layout.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "./memory.ts";
-import { struct, u32, type ViewOf } from "./struct.ts";
+import { quiet, struct, u32, type ViewOf } from "./struct.ts";
 
 const SnapshotState = struct("snapshot", {
+  lock: quiet, // 1 while a task adds a page; no task stops in there, so waiting is spinning
   touchedAt: u32, // a byte a page: touched since the last restore
   slotsAt: u32, // a word a page: which undo slot holds its copy, plus one
   hashesAt: u32, // a double an undo slot: the hash of the copy, -1 until asked for
@@ -75,15 +77,21 @@ export function touch(mem: Memory, at: number, length: number): void {
   const state = stateOf(mem);
   const last = (at + length - 1) >>> PAGE_SHIFT;
   for (let page = at >>> PAGE_SHIFT; page <= last; page++) {
-    if (mem.u8[state.touchedAt + page] === 0) touchPage(mem, state, page);
+    if (Atomics.load(mem.u8, state.touchedAt + page) === 0) touchPage(mem, state, page);
   }
 }
 
 function touchPage(mem: Memory, state: SnapshotState, page: number): void {
-  mem.u8[state.touchedAt + page] = 1;
+  while (!state.lock.swapIf(0, 1));
+  if (mem.u8[state.touchedAt + page] === 0) addPage(mem, state, page);
+  state.lock.store(0);
+}
+
+function addPage(mem: Memory, state: SnapshotState, page: number): void {
   const slotIndex = (state.slotsAt >>> 2) + page;
   if (mem.u32[slotIndex] === 0) {
     if (state.slots === state.maxSlots) {
+      state.lock.store(0);
       bug(`runs from this snapshot changed more than ${state.maxSlots} pages; a smaller workload fits`);
     }
     const slot = state.slots++;
@@ -93,6 +101,7 @@ function touchPage(mem: Memory, state: SnapshotState, page: number): void {
   }
   mem.u32[(state.listAt >>> 2) + state.count] = page;
   state.count += 1;
+  Atomics.store(mem.u8, state.touchedAt + page, 1);
 }
 
 /** Makes the machine what it was when the snapshot was taken. */

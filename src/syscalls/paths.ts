@@ -56,7 +56,10 @@ function openInode(
   path: string,
   flags: number,
 ): number {
-  if (record !== undefined) recordFile(record, inode, 0, 0);
+  if (record !== undefined) {
+    recordFile(record, inode, 0, 0);
+    record.extra = flags;
+  }
   const error = mayOpen(inode, path, flags) || truncateOpened(caller, inode, flags);
   if (error < 0) return putInode(inode, error);
   const fd = openDescriptor(caller.process, inode, flags);

@@ -24,7 +24,7 @@ import { note, Note } from "../machine/trace.ts";
 
 /** Which call a record is of. */
 export const Call = {
-  open: 1, // data: the path
+  open: 1, // extra: the flags; data: the path
   close: 2,
   pread: 3, // data: the bytes returned
   pwrite: 4, // data: the bytes given; only the first `result` of them were written
@@ -162,6 +162,31 @@ export function recordsOf(mem: Memory): CallRecord[] {
   return found.toSorted((a, b) => a.begin - b.begin);
 }
 
+/**
+ * A 52-bit hash of all records.  Runs in which every task made the same calls with the same bytes and
+ * results, in the same order of begins and ends, have the same hash.
+ */
+export function hashRecords(mem: Memory): number {
+  const records = recordsIn(mem);
+  let sum = 0;
+  for (let task = 0; task < TASK_SLOTS; task++) {
+    // Words, not a view: this is asked after every run of a search.
+    const part = partAt(records, task) >>> 2;
+    const start = mem.u32[part + PART_START] as number;
+    const end = mem.u32[part + PART_NEXT] as number;
+    if (start === end) continue;
+    // Whole hash blocks: what an earlier run has left behind the last record must not count.
+    const padded = Math.ceil((end - start) / HASH_BLOCK) * HASH_BLOCK;
+    mem.fill(end, 0, padded - (end - start));
+    sum = (sum + mem.bulk.hash(start, padded, task)) % 2 ** 52;
+  }
+  return sum;
+}
+
+const HASH_BLOCK = 32;
+const PART_START = Part.offset("start") >>> 2;
+const PART_NEXT = Part.offset("next") >>> 2;
+
 /** The bytes of a record, as a view of the memory: valid until the next reset. */
 export function recordData(record: CallRecord): Uint8Array<SharedArrayBuffer> {
   return record.mem.u8.subarray(record.dataAt, record.dataAt + record.dataLength);
@@ -224,6 +249,7 @@ export function recordBytes(record: CallRecord, bytes: Uint8Array): void {
   // Equal records are equal bytes: what is left over of the last word does not depend on earlier runs.
   if (bytes.length > 0) mem.f64[(part.next >>> 3) - 1] = 0;
   mem.write(at, bytes);
+  mem.fill(at + bytes.length, 0, part.next - at - bytes.length); // for hashRecords
   record.dataAt = at;
   record.dataLength = bytes.length;
   record.size = part.next - record.at;

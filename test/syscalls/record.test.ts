@@ -12,6 +12,7 @@ import {
   Call,
   type CallRecord,
   endCall,
+  hashRecords,
   initRecords,
   recordBytes,
   recordData,
@@ -38,6 +39,20 @@ function call(task: number, kind: Call, bytes?: Uint8Array, result = 0): void {
   if (record !== undefined && bytes !== undefined) recordBytes(record, bytes);
   endCall(recordsIn(mem), record, result);
   runAs(before.task, before.engine);
+}
+
+function hashOf(make: () => void): number {
+  resetRecords(mem, 2);
+  make();
+  return hashRecords(mem);
+}
+
+/** Sevens, and something else at the end. */
+const ending = (length: number, last: number): Uint8Array => new Uint8Array(length).fill(7).fill(last, -1);
+
+function plain(): void {
+  call(0, Call.pwrite, ending(33, 7), 33);
+  call(1, Call.pread, ending(5, 1), 5);
 }
 
 describe("call records", () => {
@@ -139,5 +154,32 @@ describe("call records", () => {
     expect(seen).toEqual(
       [...Array.from({ length: tasks }, (_, i) => i), HOST_TASK].map((task) => [task, true]),
     );
+  });
+
+  it("have one hash for equal histories, and another when a byte, a result, a task or the order differs", () => {
+    const first = hashOf(plain);
+    const others = [
+      hashOf(() => {}),
+      hashOf(() => {
+        call(0, Call.pwrite, ending(33, 8), 33);
+        call(1, Call.pread, ending(5, 1), 5);
+      }),
+      hashOf(() => {
+        call(0, Call.pwrite, ending(33, 7), 32);
+        call(1, Call.pread, ending(5, 1), 5);
+      }),
+      hashOf(() => {
+        call(1, Call.pwrite, ending(33, 7), 33);
+        call(0, Call.pread, ending(5, 1), 5);
+      }),
+      hashOf(() => {
+        call(1, Call.pread, ending(5, 1), 5);
+        call(0, Call.pwrite, ending(33, 7), 33);
+      }),
+      // Longer records, so that the next hash finds their bytes behind its own.
+      hashOf(() => call(0, Call.pwrite, ending(900, 9), 900)),
+    ];
+    expect(new Set([first, ...others]).size).toBe(others.length + 1);
+    expect(hashOf(plain)).toBe(first);
   });
 });

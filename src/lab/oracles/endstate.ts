@@ -179,13 +179,14 @@ function rangesOf(sys: Sys, fd: number): [number, number][] {
   return [...ranges, [size - 1, size]];
 }
 
+const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
+
 function compare(path: string, piece: Piece, door: string, bytes: Uint8Array): Finding | undefined {
   const wrong = piece.bytes.findIndex((value, i) => bytes[i] !== value);
   if (wrong < 0 && bytes.length === piece.bytes.length) return undefined;
   if (wrong < 0 || bytes[wrong] === undefined) {
     return differ(`${path}: pread gives ${piece.bytes.length} bytes, ${door} ${bytes.length}`);
   }
-  const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
   const [here, there] = [piece.bytes[wrong] as number, bytes[wrong] as number];
   return differ(
     `byte ${piece.position + wrong} of ${path} is ${hex(here)} for pread, ${hex(there)} for ${door}`,

@@ -101,8 +101,9 @@ function originOf(
   if (cleared && (earlier !== undefined || atFirst)) return "the file held that before it gave the space up";
   if (earlier !== undefined || atFirst) return undefined;
   for (const [key, file] of history.files) {
-    const writer = key === read.file ? undefined : file.writes.find((write) => before(write) && held(write));
-    if (writer !== undefined) return `${names.task(writer.call.task)} wrote that to ${names.file(key)}`;
+    const writer = file.writes.find((write) => before(write) && held(write));
+    if (writer === undefined) continue;
+    return `${names.task(writer.call.task)} wrote that to ${key === read.file ? "another part of the file" : names.file(key)}`;
   }
   if (initial.wrote(value)) return "that was written elsewhere before the run";
   return value === STALE ? "the media held that before the file system was made" : undefined;

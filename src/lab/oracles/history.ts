@@ -191,9 +191,10 @@ function readsOf(calls: readonly RecordedCall[]): CallRead[] {
   return reads;
 }
 
+const pageOf = (position: number): number => Math.floor(position / PAGE_SIZE);
+const lastPage = ({ position, length }: RecordedCall): number => pageOf(position + Math.max(1, length) - 1);
+
 function samePages(store: RecordedCall, load: RecordedCall): boolean {
   if (store.process !== load.process || store.file !== load.file) return false;
-  const page = (position: number): number => Math.floor(position / PAGE_SIZE);
-  const lastOf = (call: RecordedCall): number => page(call.position + Math.max(1, call.length) - 1);
-  return page(store.position) <= lastOf(load) && page(load.position) <= lastOf(store);
+  return pageOf(store.position) <= lastPage(load) && pageOf(load.position) <= lastPage(store);
 }

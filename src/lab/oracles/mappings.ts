@@ -27,11 +27,12 @@ export function checkMappings(mem: Memory, names: Names): Finding | undefined {
   return finding;
 }
 
+const broken = (message: string): Finding => ({ promise: "no-freed-mapping", message });
+
 function checkPage(inode: Inode, page: number, mapped: MappedPage, names: Names): Finding | undefined {
   if (mapped.anonymous) return undefined;
   const extent = lookUp(inode, page);
   const what = `page ${page} of ${names.file(fileKey(inode.number, inode.generation))}`;
-  const broken = (message: string): Finding => ({ promise: "no-freed-mapping", message });
   if (typeof extent === "number") return broken(`${what} is mapped, but cannot be looked up`);
   if (mapped.zero) {
     if (extent.state !== State.written) return undefined;

@@ -74,7 +74,7 @@ export interface Unexplained {
 const MAX_COPY_DEPTH = 8;
 
 /** The writes a read may return at a place all writes of the list cover, and whether it may return the initial byte. */
-export function candidates(
+function candidates(
   covering: readonly Write[],
   begin: number,
   end: number,

@@ -24,7 +24,7 @@ import { processesOf, taskNames, type Scenario } from "../scenario.ts";
 import { workloadScenario, type Workload } from "../workload.ts";
 import { askedToStop, controlAt } from "./control.ts";
 import { Judge } from "./judge.ts";
-import { overlapText } from "./overlap.ts";
+import { overlapText } from "../report/overlap.ts";
 import { storeResult } from "./results.ts";
 
 const Rounds = struct("lab_rounds", {

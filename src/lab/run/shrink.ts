@@ -20,9 +20,10 @@ export function shrink(first: Failure, attempt: Attempt, budget = 3000): Failure
   let best = first;
   let left = budget;
   const tried = new Set<string>();
+  const exhausted = (): boolean => left === 0;
   const better = (turns: readonly Turn[]): boolean => {
     const key = turns.map(({ task, steps }) => `${task}*${steps}`).join();
-    if (left === 0 || tried.has(key)) return false;
+    if (exhausted() || tried.has(key)) return false;
     tried.add(key);
     left -= 1;
     const failure = attempt(turns);
@@ -32,8 +33,9 @@ export function shrink(first: Failure, attempt: Attempt, budget = 3000): Failure
   };
   // A prefix first: most switches of a random schedule come after the damage is done, or do none.
   for (let length = 0; length < best.turns.length; length++) if (better(best.turns.slice(0, length))) break;
-  let improved = true;
-  while (improved && left > 0) improved = withoutChunks(() => best, better) || shortened(() => best, better);
+  while (!exhausted()) {
+    if (!withoutChunks(() => best, better) && !shortened(() => best, better)) break;
+  }
   return best;
 }
 

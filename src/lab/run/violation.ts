@@ -9,7 +9,7 @@ import type { Finding, PromiseName } from "../oracles/promises.ts";
 import { NotDeterministic } from "./determinism.ts";
 import type { Lead } from "./lead.ts";
 import { shrink, type Failure } from "./shrink.ts";
-import { story } from "./story.ts";
+import { story } from "../report/story.ts";
 
 /** A promise that was broken, and how to break it again. */
 export interface Violation {

@@ -1,6 +1,6 @@
 // The register check against a second witness: every order of the writes and the read that the clock
 // allows is written down, and the value the read would return in it is collected.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   certainSize,

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Turn } from "../../../src/sched/decide.ts";
 import { shrink, without, type Failure } from "../../../src/lab/run/shrink.ts";
@@ -41,14 +41,16 @@ const schedules = fc.array(
   { minLength: 5, maxLength: 20 },
 );
 
+/** Task 1's second step falls between task 0's third and fourth. */
+const fails = ({ order }: Toy): boolean =>
+  order.indexOf("0.2") < order.indexOf("1.1") && order.indexOf("1.1") < order.indexOf("0.3");
+
+function attempt(turns: readonly Turn[]): Failure | undefined {
+  const toy = run(turns);
+  return fails(toy) ? toy : undefined;
+}
+
 test("a bug that needs one step between two others is shrunk to two preemptions, and still fails", () => {
-  // Task 1's second step falls between task 0's third and fourth.
-  const fails = ({ order }: Toy): boolean =>
-    order.indexOf("0.2") < order.indexOf("1.1") && order.indexOf("1.1") < order.indexOf("0.3");
-  const attempt = (turns: readonly Turn[]): Failure | undefined => {
-    const toy = run(turns);
-    return fails(toy) ? toy : undefined;
-  };
   let shrunk = 0;
   fc.assert(
     fc.property(schedules, (turns) => {

@@ -4,11 +4,11 @@
 // A machine that was asked to stop ends after the run it is in and reports; one that does not within the
 // grace time is halted, and what its counters say is all that is known.
 
-import type { Memory } from "../machine/memory.ts";
+import type { Memory } from "../../machine/memory.ts";
 import type { Crews } from "./crews.ts";
 import { bootMemory, type MachineSpec } from "./memory.ts";
-import { askToStop, makeControl, type Control } from "./run/control.ts";
-import { shown, UsageError, wholeNumber } from "./usage.ts";
+import { askToStop, makeControl, type Control } from "../run/control.ts";
+import { shown, UsageError, wholeNumber } from "../usage.ts";
 
 export interface Progress {
   readonly runs: number;

@@ -88,10 +88,11 @@ function columns(rows: readonly Row[], tasks: readonly string[]): string[] {
     Math.max(name.length, ...rows.filter((row) => row.task === task).map((row) => row.text.length)),
   );
   const starts = widths.map((_, task) => widths.slice(0, task).reduce((sum, width) => sum + width + GAP, 0));
-  const number = (row: number): string => `${String(row).padStart(4)}   `;
   const place = (task: number, text: string): string => " ".repeat(starts[task] as number) + text;
   const heads = tasks.map((name, task) => name.padEnd((widths[task] as number) + GAP)).join("");
-  const shown = rows.slice(0, MAX_ROWS).map((row, i) => number(i + 1) + place(row.task, row.text));
+  const shown = rows
+    .slice(0, MAX_ROWS)
+    .map((row, i) => `${String(i + 1).padStart(4)}   ${place(row.task, row.text)}`);
   const left = rows.length - shown.length;
   return [`       ${heads}`.trimEnd(), ...shown, ...(left > 0 ? [`       … ${left} more lines`] : [])];
 }

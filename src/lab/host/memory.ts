@@ -2,16 +2,16 @@
 
 import { freemem } from "node:os";
 import process from "node:process";
-import { bootKernel } from "../syscalls/boot.ts";
-import { createMemory, header, machineLength } from "../machine/layout.ts";
-import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "../machine/limits.ts";
-import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
-import { mediaAt, STALE } from "../machine/pmem.ts";
-import { makeFileSystem } from "../ext4/mkfs/mkfs.ts";
-import { mount } from "../ext4/mount/mount.ts";
-import { initSched } from "../sched/state.ts";
-import type { MachineOptions } from "./options.ts";
-import { UsageError } from "./usage.ts";
+import { bootKernel } from "../../syscalls/boot.ts";
+import { createMemory, header, machineLength } from "../../machine/layout.ts";
+import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "../../machine/limits.ts";
+import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
+import { mediaAt, STALE } from "../../machine/pmem.ts";
+import { makeFileSystem } from "../../ext4/mkfs/mkfs.ts";
+import { mount } from "../../ext4/mount/mount.ts";
+import { initSched } from "../../sched/state.ts";
+import type { MachineOptions } from "../options.ts";
+import { UsageError } from "../usage.ts";
 
 export interface MachineSpec {
   /** An image, byte for byte; without one, a new file system is made. */
@@ -45,12 +45,13 @@ export function bootMemory({ image, size, options }: MachineSpec): Memory {
   return mem;
 }
 
+const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
+
 /** What is not there must not be asked for: the system would kill some process, perhaps not this one. */
 function refuseBeyondMemory(length: number): void {
   // Since Node 20.13; it knows of limits of containers, which freemem does not.
   const available = process.availableMemory?.() ?? freemem();
   if (length <= available) return;
-  const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
   throw new UsageError(
     `a machine of that size needs ${mib(length)} of memory; this computer has ${mib(available)} to give`,
   );

@@ -1,7 +1,7 @@
 // Worker threads for explorations, kept from one to the next: starting threads costs more than most cells
 // of a matrix.  A crew serves one exploration at a time.
 
-import { TaskFailure, Crew, type Job, type JobResult } from "../sched/pool.ts";
+import { TaskFailure, Crew, type Job, type JobResult } from "../../sched/pool.ts";
 import { withCores } from "./cores.ts";
 
 /** A thread that failed outside of what a run judges: it died, hung, or the lab's own code threw in it. */
@@ -16,7 +16,7 @@ export class TaskError extends Error {
 }
 
 /** Errors that cross threads as words, and keep their names on this side. */
-const PLAIN = ["UsageError", "NotDeterministic", "SetupError", "RangeError"];
+const PLAIN = new Set(["UsageError", "NotDeterministic", "SetupError", "RangeError"]);
 
 export class Crews {
   readonly #idle: Crew[] = [];
@@ -47,7 +47,7 @@ export class Crews {
 function failureOf(error: unknown, tasks: readonly string[]): unknown {
   if (!(error instanceof TaskFailure)) return error;
   const cause = error.cause as Error | undefined;
-  if (error.kind === "threw" && cause !== undefined && PLAIN.includes(cause.name)) return cause;
+  if (error.kind === "threw" && cause !== undefined && PLAIN.has(cause.name)) return cause;
   const name = tasks[error.task] ?? String(error.task);
   return new TaskError(name, `task ${name}: ${error.message}`, { cause: error });
 }
