@@ -6,12 +6,11 @@
 //                         share it; write, truncate and fallocate hold it alone.
 //   invalidateSem         the same against page faults, which cannot take rwsem: a write's copy faults
 //                         under it.  Faults share it; truncate holds it alone.
-//   entry (of a page)     the page's verdict "hole", from the lookup until the zero page is mapped.  Whoever
-//                         fills the hole takes it too, so no zero page is mapped after the filler's unmap.
-//   dataSem               the extent tree, and here also one rule: a block is zeroed and marked written in
-//                         one hold, before anybody can learn its address.
+//   dataSem               the extent tree, and with it what follows from the tree's verdict.  A block is
+//                         zeroed, marked written, and its zero page unmapped everywhere in one hold of it
+//                         alone; a hole's zero page is mapped under the shared hold that found the hole.
 //
-// Order: rwsem > (mmapSem of an address space) > invalidateSem > journal handle > entry > dataSem.
+// Order: rwsem > (mmapSem of an address space) > invalidateSem > journal handle > dataSem > mapping.sem.
 //
 // Why a reader cannot see stale bytes.  A block's bytes are shown only when the tree says "written", and
 // the tree says so only after the block was zeroed, under the same hold of dataSem.
@@ -21,9 +20,13 @@
 // being written only in truncate, which holds rwsem and invalidateSem alone and has unmapped them, so that
 // no copier and no page table knows them any more.
 //
+// Why nobody is left with zeros.  While a page is a hole its zero page may be mapped; nobody learns that the
+// block is written before all of those are gone.  (Unmapping after dataSem is dropped is too late: another
+// write finds the block, copies, and returns, and a process still loads zeros.)
+//
 // How a write whose source is a mapping of the same file avoids deadlock.  During its copy it holds rwsem
-// and nothing else; the fault that the copy takes needs mmapSem, invalidateSem, handle, entry and
-// dataSem, all behind rwsem in the order, and no fault ever takes rwsem.
+// and nothing else; the fault that the copy takes needs mmapSem, invalidateSem, a handle and dataSem, all
+// behind rwsem in the order, and no fault ever takes rwsem.
 //
 // Readers of written extents share rwsem and dataSem and never wait for each other.
 
@@ -43,7 +46,7 @@ import type { Handle } from "../../ext4/journal/state.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
 import { truncateBlocks } from "../../ext4/truncate.ts";
-import { installPage, installZeroPage, lockEntry, unlockEntry, unmapRange } from "../../mm/mapping.ts";
+import { installPage, installZeroPage, unmapRange } from "../../mm/mapping.ts";
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
@@ -56,9 +59,9 @@ export const design: Design = {
   source: "this project's answer",
   sound: true,
   locks: {
-    read: "rwsem shared; for an unwritten block also handle, entry, dataSem",
-    write: "rwsem; for a block not yet written also handle, entry, dataSem, all dropped before the copy",
-    fault: "invalidateSem shared; for a page not yet written also handle, entry, dataSem",
+    read: "rwsem shared; for an unwritten block also handle and dataSem",
+    write: "rwsem; for a block not yet written also handle and dataSem, both dropped before the copy",
+    fault: "invalidateSem shared; dataSem shared to map a hole; handle and dataSem for what must be written",
     truncate: "rwsem, invalidateSem; handle and dataSem to free",
     fallocate: "rwsem; handle and dataSem for each hole",
     sync: "none of the inode's; the commit waits for running handles",
@@ -172,11 +175,11 @@ function faultLocked(inode: Inode, vma: Vma, page: number, write: boolean): numb
 
 /** Maps the zero page where the page is a hole, and says whether it was. */
 function mapHole(inode: Inode, vma: Vma, page: number): boolean {
-  lockEntry(inode.mapping, page);
-  const extent = lookUp(inode, page);
+  downRead(inode.dataSem);
+  const extent = findExtent(inode, page);
   const hole = typeof extent !== "number" && extent.state === State.hole;
   if (hole) installZeroPage(vma, page);
-  unlockEntry(inode.mapping, page);
+  upRead(inode.dataSem);
   return hole;
 }
 
@@ -189,13 +192,10 @@ function makeWritten(inode: Inode, block: number): number {
   const credits = creditsFor(sb);
   const handle = journalStart(sb, credits.allocate + credits.convert);
   if (typeof handle === "number") return handle;
-  lockEntry(inode.mapping, block);
   downWrite(inode.dataSem);
   const media = zeroAndConvert(handle, inode, block);
-  upWrite(inode.dataSem);
-  // Processes that have the zero page of the former hole mapped must fault again.
   if (media > 0) unmapRange(inode.mapping, block, block, false);
-  unlockEntry(inode.mapping, block);
+  upWrite(inode.dataSem);
   const stopped = journalStop(handle);
   return stopped < 0 ? stopped : media;
 }
