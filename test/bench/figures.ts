@@ -13,7 +13,7 @@ const ROUNDS = 7;
 export function rate(work: (index: number) => void, each: number, rounds = ROUNDS): number {
   const rates: number[] = [];
   let index = 0;
-  for (let round = 0; round < rounds; round++) {
+  for (let turn = 0; turn < rounds; turn++) {
     const begin = performance.now();
     for (let i = 0; i < each; i++) work(index++);
     rates.push((each / (performance.now() - begin)) * 1000);
