@@ -1,0 +1,54 @@
+// fsck: the built-in checker on an image.
+import { command } from "../command.ts";
+import { Exit, Refusal } from "../exit.ts";
+import { createMemory, header } from "../../machine/layout.ts";
+import { MAX_MEDIA, MIN_MEDIA } from "../../machine/limits.ts";
+import type { Memory } from "../../machine/memory.ts";
+import { print, printJson } from "../terminal/output.ts";
+import { bytes, counted } from "../terminal/words.ts";
+import { readImage } from "./open.ts";
+
+export const fsckCommand = command({
+  name: "fsck",
+  summary: "check an image for inconsistencies; repairs nothing",
+  takes: "IMAGE",
+  details: [
+    "The checker that runs after every explored run: checksums, bitmaps, extent trees, directories, link counts,",
+    "free counts, the orphan list. It reads the media with a parser of its own.",
+  ].join("\n"),
+  positionals: { min: 1, max: 1 },
+  options: {},
+  examples: [["disk.img", "one line for each problem; exit code 1 when there is one"]],
+  json: "{ image, problems: [{ place, message }] }",
+  exits: "0  clean\n1  problems were found and printed",
+  async run({ values, positionals }) {
+    const [image = ""] = positionals;
+    const { check } = await import("../../ext4/check/check.ts");
+    const problems = check(mediaOf(image, await readImage(image)));
+    if (values.json) {
+      printJson({ image, problems });
+    } else {
+      for (const { place, message } of problems) print(`${place}: ${message}`);
+      print(problems.length === 0 ? `${image}: clean` : `${image}: ${counted(problems.length, "problem")}`);
+    }
+    return problems.length === 0 ? Exit.nothingFound : Exit.violation;
+  },
+});
+
+/** The magic number in the superblock, s_magic: what makes an image one of ext4 at all. */
+const MAGIC_AT = 1024 + 0x38;
+const MAGIC = 0xef53;
+
+/** A machine that holds the image on its media, not mounted. */
+function mediaOf(image: string, content: Uint8Array): Memory {
+  const { length } = content;
+  if (length < MIN_MEDIA || length > MAX_MEDIA)
+    throw new Refusal(
+      `${image} has ${bytes(length)}; an image has ${bytes(MIN_MEDIA)} to ${bytes(MAX_MEDIA)}`,
+    );
+  if (new DataView(content.buffer, content.byteOffset).getUint16(MAGIC_AT, true) !== MAGIC)
+    throw new Refusal(`${image} is no ext4 image`);
+  const mem = createMemory(length);
+  mem.write(header(mem).media.start, content);
+  return mem;
+}

@@ -1,0 +1,48 @@
+// Images as the image commands name them: IMAGE, or IMAGE:/path of a file in it.  They are only read here:
+// a machine boots from a copy of the bytes.
+import { readFile, stat } from "node:fs/promises";
+import { Refusal } from "../exit.ts";
+import { asRefusal, reason } from "./reason.ts";
+import type { Sys } from "../../syscalls/sys.ts";
+
+export interface Place {
+  readonly image: string;
+  readonly path: string;
+}
+
+/** "disk.img:/a/b" -> the image and the path; without a path the root directory is meant. */
+export function placeOf(given: string): Place {
+  const colon = given.indexOf(":/");
+  if (colon === 0) throw new Refusal(`"${given}" names no image; write IMAGE:/path`);
+  return colon < 0
+    ? { image: given, path: "/" }
+    : { image: given.slice(0, colon), path: given.slice(colon + 1) };
+}
+
+/** The bytes of an image, or a sentence why there are none. */
+export async function readImage(image: string): Promise<Uint8Array> {
+  try {
+    const { size } = await stat(image);
+    if (size > 2 ** 31) throw new Refusal(`${image} is larger than a machine's memory can be (2 GiB)`);
+    return await readFile(image);
+  } catch (error) {
+    throw asRefusal(error, image);
+  }
+}
+
+/** Mounts an image and runs `work` with its system calls.  An error of a call names the file in the image. */
+export async function withImage<T>(place: Place, work: (sys: Sys) => T | Promise<T>): Promise<T> {
+  const bytes = await readImage(place.image);
+  const { boot } = await import("../../lab/machine.ts");
+  const { SysError } = await import("../../syscalls/error.ts");
+  const machine = await boot({ design: "ext4-xip-serialized", image: bytes });
+  try {
+    return await work(machine.sys());
+  } catch (error) {
+    if (error instanceof SysError)
+      throw new Refusal(`${place.image}:${place.path}: ${reason(error.message)}`);
+    throw error;
+  } finally {
+    await machine.close();
+  }
+}

@@ -1,0 +1,191 @@
+// The image commands, with e2fsprogs as the witness.
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { debugfsWrite, dumpe2fs, e2fsck, mkfs } from "../support/e2fsprogs.ts";
+import { end, run, scratch, start } from "./program.ts";
+
+const directory = scratch();
+const path = (name: string): string => join(directory, name);
+
+const words = "some words, one line\n";
+
+beforeAll(() => {
+  writeFileSync(path("words"), words);
+  writeFileSync(path("large"), Buffer.alloc(3_000_000, "0123456789\n"));
+  const linux = debugfsWrite(mkfs(16 * 2 ** 20), [
+    "mkdir /sub",
+    `write ${path("words")} /sub/words`,
+    `write ${path("large")} /large`,
+    `write ${path("words")} /.hidden`,
+    "symlink /link sub/words",
+    "write /dev/null /prepared",
+    "fallocate /prepared 0 3",
+    "set_inode_field /prepared size 16384",
+  ]);
+  writeFileSync(path("linux.img"), linux);
+});
+
+describe("mkfs", () => {
+  test("makes an image that e2fsck finds clean, of the size and label that were asked", async () => {
+    const { code, stdout } = await run(directory, "mkfs", "own.img", "--size", "8M", "--label", "scratch");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "own.img: ext4, 8 MiB\n" });
+    expect(readFileSync(path("own.img")).length).toBe(8 * 2 ** 20);
+    const image = readFileSync(path("own.img"));
+    expect(e2fsck(image)).toBe("");
+    expect(dumpe2fs(image)).toMatch(/^Filesystem volume name: +scratch$/m);
+  });
+
+  test("leaves an existing file alone unless forced", async () => {
+    writeFileSync(path("precious"), "precious");
+    const refused = await run(directory, "mkfs", "precious");
+    expect(refused).toMatchObject({ code: 2, stderr: "unwritten: precious exists; --force replaces it\n" });
+    expect(readFileSync(path("precious"), "utf8")).toBe("precious");
+    expect((await run(directory, "mkfs", "precious", "--force", "--json")).stdout).toBe(
+      '{\n  "image": "precious",\n  "size": 16777216\n}\n',
+    );
+    expect(readFileSync(path("precious")).length).toBe(16 * 2 ** 20);
+  });
+
+  test("replaces only regular files, and what a link leads to rather than the link", async () => {
+    mkdirSync(path("folder"));
+    expect(await run(directory, "mkfs", "folder", "--force")).toMatchObject({
+      code: 2,
+      stderr: "unwritten: folder is not a regular file\n",
+    });
+    writeFileSync(path("target"), "");
+    symlinkSync("target", path("link.img"));
+    expect((await run(directory, "mkfs", "link.img", "--force", "--size", "4M")).code).toBe(0);
+    expect(readFileSync(path("target")).length).toBe(4 * 2 ** 20);
+  });
+
+  test("leaves nothing behind where it cannot write, or is interrupted", async () => {
+    expect(await run(directory, "mkfs", "absent/x.img")).toMatchObject({
+      code: 2,
+      stderr: "unwritten: absent/x.img: no such file or directory\n",
+    });
+    const before = readdirSync(directory);
+    const child = start(directory, ["mkfs", "huge.img", "--size", "512M"]);
+    setTimeout(() => child.kill("SIGINT"), 500);
+    const { code } = await end(child);
+    // Quick machines may be done by then: either all of it is there, or nothing.
+    if (code === 0) expect(readdirSync(directory).toSorted()).toEqual([...before, "huge.img"].toSorted());
+    else expect(readdirSync(directory)).toEqual(before);
+  });
+});
+
+describe("ls, cat and stat show what Linux' tools wrote", () => {
+  test("names, sorted, without dots unless asked", async () => {
+    expect((await run(directory, "ls", "linux.img")).stdout).toBe("large\nlink\nlost+found\nprepared\nsub\n");
+    expect((await run(directory, "ls", "-a", "linux.img:/")).stdout).toContain(".hidden\n");
+    expect((await run(directory, "ls", "linux.img:/sub")).stdout).toBe("words\n");
+    expect((await run(directory, "ls", "linux.img:/sub/words")).stdout).toBe("/sub/words\n");
+  });
+
+  test("long: mode, links, owner, size, time, where a link leads", async () => {
+    const { stdout } = await run(directory, "ls", "-l", "linux.img");
+    expect(stdout).toMatch(/^-rw-r--r-- 1 0 0 3000000 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d large$/m);
+    expect(stdout).toMatch(/^l[rwx]{9} 1 0 0 +9 \S+ \S+ link -> sub\/words$/m);
+    expect(stdout).toMatch(/^d[rwx-]{9} 2 0 0 +4096 \S+ \S+ sub$/m);
+  });
+
+  test("bytes, through links, as they are", async () => {
+    expect((await run(directory, "cat", "linux.img:/link")).stdout).toBe(words);
+    const large = await run(directory, "cat", "linux.img:/large");
+    expect(large.stdout).toBe(readFileSync(path("large"), "utf8"));
+    expect(JSON.parse((await run(directory, "cat", "--json", "linux.img:/sub/words")).stdout)).toEqual({
+      path: "/sub/words",
+      size: words.length,
+      base64: Buffer.from(words).toString("base64"),
+    });
+  });
+
+  test("extents, written and unwritten", async () => {
+    const known = JSON.parse((await run(directory, "stat", "--json", "linux.img:/prepared")).stdout) as {
+      extents: { logical: number; length: number; unwritten: boolean }[];
+    };
+    expect(known).toMatchObject({
+      path: "/prepared",
+      type: "regular file",
+      size: 16384,
+      nlink: 1,
+      blocks: 32,
+    });
+    expect(known.extents).toMatchObject([{ logical: 0, length: 16384, unwritten: true }]);
+    const { stdout } = await run(directory, "stat", "linux.img:/prepared");
+    expect(stdout).toMatch(/^\/prepared: regular file, inode \d+$/m);
+    expect(stdout).toMatch(/^ {4}0 \+ 16,384 \(16 KiB\) at [\d,]+, unwritten$/m);
+  });
+
+  test("a file that is cut off by its reader ends the program quietly", async () => {
+    const child = start(directory, ["cat", "linux.img:/large"]);
+    child.stdout?.once("data", () => child.stdout?.destroy());
+    const { stderr, code } = await end(child);
+    expect({ stderr, code }).toEqual({ stderr: "", code: 141 });
+  });
+});
+
+describe("an image that cannot be used is refused with one sentence and exit code 2", () => {
+  test.each([
+    ["ls", "absent.img", /^unwritten: absent\.img: no such file or directory\n$/],
+    ["ls", "linux.img:/absent", /^unwritten: linux\.img:\/absent: no such file or directory\n$/],
+    ["cat", "linux.img:/sub", /^unwritten: linux\.img:\/sub: is a directory; ls lists it\n$/],
+    ["cat", "linux.img:/large/x", /^unwritten: linux\.img:\/large\/x: not a directory\n$/],
+    ["stat", "words", /^unwritten: [^\n]+\n$/],
+    ["stat", "zeros.img", /^unwritten: [^\n]+\n$/],
+    ["stat", "cut.img", /^unwritten: [^\n]+\n$/],
+    ["stat", "checksum.img", /^unwritten: [^\n]*checksum[^\n]*\n$/],
+    ["stat", "feature.img", /^unwritten: [^\n]+\n$/],
+    ["fsck", "absent.img", /^unwritten: absent\.img: no such file or directory\n$/],
+    ["fsck", ".", /^unwritten: \.: [^\n]+\n$/],
+  ])("%s %s", async (command, image, sentence) => {
+    writeFileSync(path("zeros.img"), Buffer.alloc(2 ** 21));
+    copyFileSync(path("linux.img"), path("cut.img"));
+    truncateSync(path("cut.img"), 9 * 2 ** 20);
+    damage("checksum.img", 1024 + 0x3fc, 0xff);
+    // s_feature_incompat: a bit that nobody has.
+    damage("feature.img", 1024 + 0x63, 0x80);
+    const { code, stdout, stderr } = await run(directory, command, image);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(sentence);
+  });
+});
+
+/** A copy of linux.img with some bits of a byte turned over. */
+function damage(name: string, at: number, bits: number): void {
+  const image = readFileSync(path("linux.img"));
+  image[at] = (image[at] ?? 0) ^ bits;
+  writeFileSync(path(name), image);
+}
+
+describe("fsck", () => {
+  test("finds nothing in a clean image", async () => {
+    expect(await run(directory, "fsck", "linux.img")).toMatchObject({
+      code: 0,
+      stdout: "linux.img: clean\n",
+    });
+  });
+
+  test("prints the problems of a damaged one, and exits with 1", async () => {
+    const damaged = debugfsWrite(readFileSync(path("linux.img")), [
+      "set_inode_field /sub/words links_count 7",
+    ]);
+    writeFileSync(path("damaged.img"), damaged);
+    const { code, stdout } = await run(directory, "fsck", "damaged.img");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/damaged\.img: \d+ problems?\n$/);
+    const { problems } = JSON.parse((await run(directory, "fsck", "--json", "damaged.img")).stdout) as {
+      problems: { place: string; message: string }[];
+    };
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems[0]).toEqual({ place: expect.any(String), message: expect.any(String) });
+  });
+});
