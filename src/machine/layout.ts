@@ -48,7 +48,7 @@ const ROOTS = 32;
 const rootFields = Object.fromEntries(Array.from({ length: ROOTS }, (_, i) => [`root${i}`, u32] as const));
 const Roots = struct("roots", rootFields);
 
-export const Header = struct("machine", {
+const Header = struct("machine", {
   magic: u32,
   control: embed(Area),
   slab: embed(Area),
@@ -89,7 +89,7 @@ const pages = (bytes: number): number => Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZ
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 
 /** The lengths of the areas of a machine with that much persistent memory. */
-export function areaLengths(
+function areaLengths(
   media: number,
 ): Record<"control" | "slab" | "buffers" | "pages" | "media" | "undo", number> {
   return {

@@ -13,7 +13,6 @@ export const MAX_INODES = 256; // in memory at once: ENFILE
 export const MAX_FILES = 1024; // open file descriptions of the machine: ENFILE
 export const MAX_DESCRIPTORS = 256; // of one process: EMFILE
 export const MAX_VMAS = 256; // mappings of the machine: ENOMEM
-export const MAX_HANDLES = TASK_SLOTS; // one journal handle a task
 
 export const MAX_PATH = 4096; // bytes, with the final NUL: ENAMETOOLONG
 export const MAX_NAME = 255; // bytes: ENAMETOOLONG

@@ -20,7 +20,7 @@ export function mediaAt(mem: Memory, offset: number): number {
 }
 
 /** Whether an address lies on the media. */
-export function onMedia(mem: Memory, at: number): boolean {
+function onMedia(mem: Memory, at: number): boolean {
   const { start, length } = header(mem).media;
   return at >= start && at < start + length;
 }

@@ -66,11 +66,6 @@ export function takeSnapshot(mem: Memory): void {
   view.tracking = 1;
 }
 
-/** Stops tracking; the machine stays as it is. */
-export function dropSnapshot(mem: Memory): void {
-  header(mem).tracking = 0;
-}
-
 /** Says that a range outside the slab is about to change. */
 export function touch(mem: Memory, at: number, length: number): void {
   if (header(mem).tracking === 0) return;
