@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { basename, relative } from "node:path";
 
-/** "unwritten" when called by that name, "npx unwritten" under npm, otherwise the node command that was typed. */
+/** "unwritten" when called by that name, "npx unwritten" through npx, otherwise the node command that was typed. */
 export function programName(): string {
   const called = process.argv[1] ?? "";
-  if (process.env["npm_lifecycle_event"] !== undefined) return "npx unwritten";
-  if (basename(called) === "unwritten") return "unwritten";
+  if (basename(called) === "unwritten")
+    return process.env["npm_command"] === "exec" ? "npx unwritten" : "unwritten";
   const path = relative(process.cwd(), called);
   return `node ${quote(path.startsWith("..") ? called : path)}`;
 }

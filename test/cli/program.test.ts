@@ -98,7 +98,7 @@ test("a reader that goes away ends the program quietly", async () => {
   expect(stderr).toBe("");
 });
 
-test("under npm the program calls itself by the command that works there", async () => {
-  const child = start(directory, ["--help"], { npm_lifecycle_event: "start" });
+test("through npx the program calls itself by the command that works there", async () => {
+  const child = start(directory, ["--help"], { npm_command: "exec" });
   expect((await end(child)).stdout).toContain("  npx unwritten matrix\n");
 });
