@@ -14,6 +14,7 @@ export type { MachineOptions } from "./lab/options.ts";
 export { promises, type PromiseName } from "./lab/oracles/promises.ts";
 export { UsageError } from "./lab/usage.ts";
 export { TaskError } from "./lab/host/crews.ts";
+export { SetupError } from "./lab/run/judge.ts";
 export { NotDeterministic } from "./lab/run/determinism.ts";
 export { ScheduleError } from "./sched/schedule.ts";
 export { designs } from "./xip/designs/index.ts";

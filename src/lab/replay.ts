@@ -11,18 +11,22 @@ import { optionsFromText } from "./options.ts";
 import type { ShardReport } from "./run/shard.ts";
 import type { Violation } from "./run/violation.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
-import { knownKeys, shown, UsageError } from "./usage.ts";
+import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 
 export interface ReplayOptions extends Omit<JobOptions, "onProgress"> {
   /** What `explore` printed. */
   schedule: string;
+  /** How often the schedule is run; default 1. */
+  times?: number;
   /** Default: the built-in design that the schedule names. */
   design?: string | Design;
 }
 
 export interface ReplayResult {
-  /** Whether a promise broke again. */
+  /** Whether a promise broke again, every time. */
   readonly reproduced: boolean;
+  /** How often it broke; at most `times`. */
+  readonly broken: number;
   readonly violation?: Violation;
   /** Why the schedule may mean something else than when it was printed; undefined when it fits. */
   readonly warning?: string;
@@ -39,7 +43,7 @@ export async function replay(
   if (typeof options !== "object" || options === null || typeof options.schedule !== "string") {
     throw new UsageError(`replay takes { schedule, design }, not ${shown(options)}`);
   }
-  knownKeys("replay", options, ["schedule", "design", "timeout", "signal"]);
+  knownKeys("replay", options, ["schedule", "design", "times", "timeout", "signal"]);
   checkJobOptions(options);
   const schedule = parseSchedule(options.schedule);
   const scenario = await loadScenario(given ?? schedule.scenario);
@@ -48,13 +52,14 @@ export async function replay(
   refuseOther("design", schedule.design, design.design.name);
   const turns = turnsOf(schedule, taskNames(scenario));
   const machine = optionsFromText(schedule.options as Record<string, string>);
+  const times = wholeNumber("times", options.times ?? 1, 1, 1_000_000);
   const crews = new Crews();
   try {
     const jobs = new Jobs<ShardReport>(crews, options);
-    const work = shardOf(scenario, placeOf(design), machine, { kind: "replay", turns });
+    const work = shardOf(scenario, placeOf(design), machine, { kind: "replay", turns, times });
     const [done] = await jobs.run([work], () => false);
     if (done?.report === undefined)
-      return { reproduced: false, warning: "the replay was stopped before its end" };
+      return { reproduced: false, broken: 0, warning: "the replay was stopped before its end" };
     return resultOf(schedule, done.report);
   } finally {
     await crews.close();
@@ -65,10 +70,14 @@ function refuseOther(what: string, named: string, given: string): void {
   if (named !== given) throw new ScheduleError(`the schedule is of ${what} ${named}, not of ${given}`);
 }
 
-function resultOf(schedule: Schedule, { violation, scheme, misfits }: ShardReport): ReplayResult {
+function resultOf(
+  schedule: Schedule,
+  { violation, scheme, misfits, broken, runs }: ShardReport,
+): ReplayResult {
   const warning = warningOf(schedule, scheme, misfits);
   return {
-    reproduced: violation !== undefined,
+    reproduced: violation !== undefined && broken === runs,
+    broken,
     ...(violation !== undefined && { violation }),
     ...(warning !== undefined && { warning }),
   };

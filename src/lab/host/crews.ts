@@ -2,6 +2,9 @@
 // of a matrix.  A crew serves one exploration at a time.
 
 import { TaskFailure, Crew, type Job, type JobResult } from "../../sched/pool.ts";
+import { NotDeterministic } from "../run/determinism.ts";
+import { SetupError } from "../run/judge.ts";
+import { UsageError } from "../usage.ts";
 import { withCores } from "./cores.ts";
 
 /** A thread that failed outside of what a run judges: it died, hung, or the lab's own code threw in it. */
@@ -15,8 +18,10 @@ export class TaskError extends Error {
   }
 }
 
-/** Errors that cross threads as words, and keep their names on this side. */
-const PLAIN = new Set(["UsageError", "NotDeterministic", "SetupError", "RangeError"]);
+/** Errors that cross threads as words, and get their class back on this side. */
+const revived = new Map<string, new (message: string) => Error>(
+  [UsageError, NotDeterministic, SetupError, RangeError].map((type) => [type.name, type]),
+);
 
 export class Crews {
   readonly #idle: Crew[] = [];
@@ -47,7 +52,8 @@ export class Crews {
 function failureOf(error: unknown, tasks: readonly string[]): unknown {
   if (!(error instanceof TaskFailure)) return error;
   const cause = error.cause as Error | undefined;
-  if (error.kind === "threw" && cause !== undefined && PLAIN.has(cause.name)) return cause;
+  const Type = error.kind === "threw" && cause !== undefined ? revived.get(cause.name) : undefined;
+  if (Type !== undefined && cause !== undefined) return new Type(cause.message);
   const name = tasks[error.task] ?? String(error.task);
   return new TaskError(name, `task ${name}: ${error.message}`, { cause: error });
 }

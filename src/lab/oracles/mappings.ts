@@ -9,15 +9,14 @@ import { inodesInMemory } from "../../ext4/inodes/cache.ts";
 import type { Inode } from "../../ext4/inode.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
-import type { Memory } from "../../machine/memory.ts";
+import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { forEachPte, type MappedPage } from "../../mm/mapping.ts";
 import { fileKey } from "./history.ts";
-import type { Names } from "./explain.ts";
-import type { Finding } from "./promises.ts";
+import type { ByteFinding, Names } from "./explain.ts";
 
 /** The first page table entry that should not be there.  No task may be running. */
-export function checkMappings(mem: Memory, names: Names): Finding | undefined {
-  let finding: Finding | undefined;
+export function checkMappings(mem: Memory, names: Names): ByteFinding | undefined {
+  let finding: ByteFinding | undefined;
   for (const inode of inodesInMemory(mem)) {
     if (inode.mapping.firstVma === 0) continue;
     forEachPte(inode.mapping, (_vma, page, mapped) => {
@@ -27,23 +26,31 @@ export function checkMappings(mem: Memory, names: Names): Finding | undefined {
   return finding;
 }
 
-const broken = (message: string): Finding => ({ promise: "no-freed-mapping", message });
-
-function checkPage(inode: Inode, page: number, mapped: MappedPage, names: Names): Finding | undefined {
+function checkPage(inode: Inode, page: number, mapped: MappedPage, names: Names): ByteFinding | undefined {
   if (mapped.anonymous) return undefined;
+  const file = fileKey(inode.number, inode.generation);
+  const broken = (what: string, mediaBlock?: number): ByteFinding => ({
+    promise: "no-freed-mapping",
+    message: `a process still maps ${what}`,
+    file,
+    position: page * PAGE_SIZE,
+    call: undefined,
+    ...(mediaBlock !== undefined && { mediaBlock }),
+  });
+  const where = `page ${page} of ${names.file(file)}`;
   const extent = lookUp(inode, page);
-  const what = `page ${page} of ${names.file(fileKey(inode.number, inode.generation))}`;
-  if (typeof extent === "number") return broken(`${what} is mapped, but cannot be looked up`);
+  if (typeof extent === "number") return broken(`${where}, which cannot be looked up`);
+  const owned = extent.media + page - extent.start;
   if (mapped.zero) {
     if (extent.state !== State.written) return undefined;
-    return broken(`a process still maps the zero page for ${what}, which has a written block`);
+    return broken(`the zero page for ${where}, which has a written block`, owned);
   }
   const sb = superBlock(inode.mem);
   const block = Math.round((mapped.address - mediaAddress(sb, 0)) / sb.blockSize);
   if (extent.state === State.hole) {
-    return broken(`a process still maps media block ${block} for ${what}, which the file has given up`);
+    return broken(`media block ${block} for ${where}, which the file has given up`, block);
   }
-  const owned = extent.media + page - extent.start;
-  if (owned === block) return undefined;
-  return broken(`a process still maps media block ${block} for ${what}, whose block is ${owned}`);
+  return owned === block
+    ? undefined
+    : broken(`media block ${block} for ${where}, whose block is ${owned}`, block);
 }

@@ -2,8 +2,8 @@
 // which promise broke and which two steps nothing ordered.
 
 import { HOST_TASK } from "../../machine/limits.ts";
-import { PAGE_SIZE } from "../../machine/memory.ts";
 import { Note, type TraceLine } from "../../machine/trace.ts";
+import { unorderedPair } from "./pair.ts";
 import type { ByteFinding, Names } from "../oracles/explain.ts";
 import type { RecordedCall } from "../oracles/history.ts";
 import { promises, type Finding } from "../oracles/promises.ts";
@@ -22,7 +22,7 @@ export interface StoryInput {
 }
 
 /** One line of the story; `note` is what it was made from. */
-interface Row {
+export interface Row {
   readonly task: number;
   readonly text: string;
   readonly note: TraceLine;
@@ -35,7 +35,7 @@ const GAP = 3;
 export function story(input: StoryInput): string {
   const rows = rowsOf(input);
   const { promise, message } = input.finding;
-  const pair = unorderedPair(rows, input);
+  const pair = "position" in input.finding ? unorderedPair(rows, input.finding, input.calls) : undefined;
   return [
     input.claim,
     "",
@@ -96,78 +96,3 @@ function columns(rows: readonly Row[], tasks: readonly string[]): string[] {
   const left = rows.length - shown.length;
   return [`       ${heads}`.trimEnd(), ...shown, ...(left > 0 ? [`       … ${left} more lines`] : [])];
 }
-
-interface Touch {
-  readonly row: number;
-  readonly task: number;
-  readonly verb: "read" | "wrote to" | "zeroed" | "freed" | "marked";
-  readonly block: number;
-}
-
-const verbs: Partial<Record<Note, Touch["verb"]>> = {
-  [Note.copyOut]: "read",
-  [Note.copyIn]: "wrote to",
-  [Note.zero]: "zeroed",
-  [Note.free]: "freed",
-};
-
-/** The two rows that should have had an order: accesses of one block by different tasks, one of them changing it. */
-function unorderedPair(rows: readonly Row[], { finding }: StoryInput): string | undefined {
-  if (!("position" in finding)) return undefined;
-  const touches = rows.flatMap(({ task, note }, row): Touch[] => {
-    const verb = verbs[note.note];
-    if (verb === undefined) return [];
-    return [{ row: row + 1, task, verb, block: note.note === Note.free ? note.c : note.a }];
-  });
-  const block = blockOf(rows, finding);
-  if (block === undefined) return undefined;
-  const there = touches.filter((touch) => touch.block === block);
-  const pairs = there.flatMap((first, i) => {
-    const second = there.slice(i + 1).find((touch) => touch.task !== first.task);
-    return second === undefined || (first.verb === "read" && second.verb === "read")
-      ? []
-      : [{ first, second }];
-  });
-  const chosen = pairs.toSorted((a, b) => harm(finding, b) - harm(finding, a))[0];
-  if (chosen === undefined) return undefined;
-  const { first, second } = chosen;
-  return `Step ${first.row} ${first.verb} media block ${block} before step ${second.row} ${second.verb} it; nothing ordered the two.`;
-}
-
-/** How well a pair explains the damage: stale bytes are read before they are zeroed, lost ones zeroed after they were written. */
-function harm({ promise }: Finding, { first, second }: { first: Touch; second: Touch }): number {
-  const order =
-    promise === "no-stale-data"
-      ? ["read zeroed", "read wrote to", "freed read", "freed wrote to", "wrote to read"]
-      : ["wrote to zeroed", "zeroed zeroed", "freed wrote to", "wrote to wrote to", "read wrote to"];
-  const rank = order.indexOf(`${first.verb} ${second.verb}`);
-  // Later pairs first among equals: they are nearer to what was seen.
-  return (rank < 0 ? -100 : -rank) + first.row / 10_000;
-}
-
-/** The media block that the finding is about. */
-function blockOf(rows: readonly Row[], finding: ByteFinding): number | undefined {
-  const { call, position } = finding;
-  if (call !== undefined) {
-    const from = rows.findIndex((row) => isCall(row, call, Note.call));
-    const end = rows.findIndex((row) => isCall(row, call, Note.return));
-    const copies = rows
-      .slice(from + 1, end < 0 ? undefined : end)
-      .filter(({ task, note }) => task === call.task && note.note === Note.copyOut);
-    // The call's copies come in the order of the file; a hole in it makes none, so the offset must fit too.
-    const copy = copies.find(
-      ({ note: { b, c } }) => b <= position % PAGE_SIZE && position % PAGE_SIZE < b + c,
-    );
-    if (copies.length === 1 || copy !== undefined) return (copy ?? copies[0])?.note.a;
-  }
-  if (finding.mediaBlock !== undefined) return finding.mediaBlock;
-  const ino = Number(finding.file.split(":")[0]);
-  const page = Math.floor(position / PAGE_SIZE);
-  return rows.findLast(
-    ({ note: { note, a, b, c } }) =>
-      (note === Note.mapPage || note === Note.allocate) && a === ino && b === page && c !== 0,
-  )?.note.c;
-}
-
-const isCall = ({ task, note }: Row, call: RecordedCall, kind: Note): boolean =>
-  task === call.task && note.note === kind && note.a === call.number;

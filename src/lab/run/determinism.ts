@@ -2,10 +2,8 @@
 // in the same state.  What breaks it is a task that asks a clock or a random number, state outside the
 // shared memory, or a step that is not announced.
 
-import { opName } from "../../machine/cpu.ts";
-import { describe } from "../../machine/layout.ts";
 import type { Plan } from "../../sched/decide.ts";
-import type { StepView } from "../../sched/state.ts";
+import { firstDifference } from "../../sched/session.ts";
 import type { Lead, Verdict } from "./lead.ts";
 
 /** One schedule, two different runs. */
@@ -19,7 +17,9 @@ export function runTwice(lead: Lead, plan: Plan): Verdict {
   const steps = lead.session.steps();
   const hash = lead.judge.lastHash;
   const second = lead.run(plan);
-  compareSteps(lead, steps, lead.session.steps());
+  const { mem, tasks } = lead.judge;
+  const difference = firstDifference(mem, steps, lead.session.steps(), tasks);
+  if (difference !== undefined) throw new NotDeterministic(`one schedule, run twice: ${difference}`);
   if (lead.judge.lastHash !== hash) {
     throw new NotDeterministic(
       "one schedule, run twice, made the same steps but left different states, calls or results",
@@ -29,20 +29,4 @@ export function runTwice(lead: Lead, plan: Plan): Verdict {
     throw new NotDeterministic("one schedule, run twice, was judged differently");
   }
   return second;
-}
-
-function compareSteps(lead: Lead, first: readonly StepView[], second: readonly StepView[]): void {
-  for (let step = 0; step < Math.max(first.length, second.length); step++) {
-    const [a, b] = [first[step], second[step]];
-    if (a?.task === b?.task && a?.op === b?.op && a?.address === b?.address && a?.runnable === b?.runnable)
-      continue;
-    throw new NotDeterministic(
-      `one schedule, run twice: step ${step} was ${words(lead, a)} the first time, ${words(lead, b)} the second`,
-    );
-  }
-}
-
-function words(lead: Lead, step: StepView | undefined): string {
-  if (step === undefined) return "none";
-  return `${lead.judge.tasks[step.task]}'s ${opName(step.op)} of ${describe(lead.judge.mem, step.address)}`;
 }

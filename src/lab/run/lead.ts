@@ -20,7 +20,7 @@ export class Lead {
 
   constructor(judge: Judge, body: () => unknown) {
     this.judge = judge;
-    this.session = new Session(judge.mem, judge.tasks.length, body);
+    this.session = new Session(judge.mem, judge.tasks.length, body, judge.tasks);
   }
 
   /** Runs all tasks once from the snapshot, and judges. */

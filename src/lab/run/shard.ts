@@ -42,6 +42,8 @@ export interface SearchWork extends SearchPlan {
 export interface ReplayWork {
   readonly kind: "replay";
   readonly turns: readonly Turn[];
+  /** How often. */
+  readonly times: number;
 }
 
 /** What the lead found. */
@@ -87,7 +89,8 @@ export async function runShard(
   const lead = new Lead(judge, body);
   const control = controlAt(mem, order.control);
   control.running = 1;
-  const report = order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, order.work);
+  const report =
+    order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, control, order.work);
   lead.session.end();
   return report;
 }
@@ -140,14 +143,19 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
   };
 }
 
-/** Runs a given schedule. */
-function repeat(lead: Lead, { turns }: ReplayWork): ShardReport {
+/** Runs a given schedule, and counts how often it breaks the promise that it broke first. */
+function repeat(lead: Lead, control: Control, { turns, times }: ReplayWork): ShardReport {
   // First, as in a search: the orders of locks that a run without preemption shows are known to lockdep.
   const scheme = lead.scheme();
   const { finding, outcome } = lead.follow(turns);
   const violation = finding && tell(lead, turns, finding.promise, 1);
   const { misfits } = outcome;
-  const broken = violation === undefined ? 0 : 1;
+  const again = violation === undefined ? 0 : 1;
+  let broken = again;
+  let runs = 1;
+  for (; runs < times && !askedToStop(control); runs++) {
+    if (lead.follow(turns).finding?.promise === violation?.promise) broken += again;
+  }
   const endStates = Float64Array.from(lead.judge.endStates);
-  return { runs: 1, complete: true, broken, endStates, scheme, misfits, ...(violation && { violation }) };
+  return { runs, complete: true, broken, endStates, scheme, misfits, ...(violation && { violation }) };
 }
