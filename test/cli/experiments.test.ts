@@ -292,6 +292,29 @@ describe("matrix", () => {
   });
 });
 
+describe("stress", () => {
+  test("runs a scenario's tasks free for a time, and says how often they ran", async () => {
+    const words = ["stress", "two-writers", "--design", "ext4-xip-serialized", "--time", "2s", "--json"];
+    const { code, stdout } = await run(directory, ...words);
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout) as { rounds: number };
+    expect(result).toMatchObject({
+      scenario: "two-writers",
+      design: "ext4-xip-serialized",
+      interrupted: false,
+    });
+    expect(result.rounds).toBeGreaterThan(0);
+  });
+
+  test("exits with 1 and prints the calls when the tasks of a scenario break its claim", async () => {
+    const free = scenarioModule("free.mjs", { check: 'return "it is wrong";' });
+    const { code, stdout } = await run(directory, "stress", free, "--design", "ext4-xip-serialized");
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^broken: claim \(claim\)$/m);
+    expect(stdout).toMatch(/^Found in round 1: \.\/free\.mjs under ext4-xip-serialized: 1 round, /m);
+  });
+});
+
 describe("Ctrl-C", () => {
   const endless = [
     "explore",
@@ -309,7 +332,9 @@ describe("Ctrl-C", () => {
     setTimeout(() => child.kill("SIGINT"), 2500);
     const { code, stdout } = await end(child);
     expect(code).toBe(130);
-    expect(stdout).toMatch(/^held: two-writers under ext4-xip-serialized, interrupted: [\d,]+ runs?, /);
+    expect(stdout).toMatch(
+      /^(held|not run): two-writers under ext4-xip-serialized, interrupted: [\d,]+ runs?, /,
+    );
     expect(childrenOf(child.pid)).toEqual([]);
   });
 

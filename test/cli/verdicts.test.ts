@@ -70,6 +70,12 @@ describe("the table", () => {
     ]);
   });
 
+  test("never says held of a cell in which nothing was run", () => {
+    expect(verdictTable([cell({ runs: 0, schedules: 0, complete: false })], plain)[1]).toBe(
+      "two-writers  not run",
+    );
+  });
+
   test("has marks where they can be shown", () => {
     const [, first] = verdictTable(cells, { ...plain, unicode: true });
     expect(first).toBe("two-writers  ✗ lost write           ✓ held");

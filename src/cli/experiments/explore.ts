@@ -97,7 +97,8 @@ export const exploreCommand = command({
         });
       } else {
         if (result.violation && again !== undefined) print(`${violationText(result.violation, again)}\n`);
-        print(summary(result, scenario, design, interrupted));
+        const ended = strategy !== "exhaustive" ? strategy : result.complete ? "complete" : "not complete";
+        print(summary(result, interrupted ? "interrupted" : ended, scenario, design));
       }
       return endOf(watch, verdict(result, strategy, runs));
     });
@@ -111,10 +112,10 @@ function verdict(result: ExploreResult, strategy: string, runs: number | undefin
   return enough ? Exit.nothingFound : Exit.inconclusive;
 }
 
-function summary(result: ExploreResult, scenario: string, design: string, interrupted: boolean): string {
+function summary(result: ExploreResult, how: string, scenario: string, design: string): string {
   const { green, bold } = look(process.stdout);
   const spent = `${counted(result.runs, "run")}, ${counted(result.distinct, "distinct end state")}, ${elapsed(result.elapsed)}`;
   if (result.violation) return `Found in run ${grouped(result.violation.run)}: ${spent}.`;
-  const how = interrupted ? "interrupted" : result.complete ? "complete" : "not complete";
-  return `${green(bold("held"))}: ${scenario} under ${design}, ${how}: ${spent}.`;
+  const word = result.runs === 0 ? "not run" : green(bold("held"));
+  return `${word}: ${scenario} under ${design}, ${how}: ${spent}.`;
 }

@@ -40,6 +40,7 @@ function shown(cell: Verdict, look: Look): Cell {
     };
   }
   if (verdict === "error") return { lines: [mark("!", "failed", look)], paint };
+  if (runs === 0) return { lines: ["not run"] };
   return {
     lines: [
       mark("✓", "held", look),
@@ -56,8 +57,9 @@ function mark(sign: string, word: string, look: Look): string {
 /** What the table's second lines mean. */
 export function legend(preemptions: number): string[] {
   return [
-    `held, all N:       in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
-    "broken, K of N, S: in K of the N schedules that were run; the shortest found has S switches",
+    `held, all N:         in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
+    "held, N, more left: in the N that were run; the search ended before all were",
+    "broken, K of N, S:   in K of the N schedules that were run; the shortest found has S switches",
   ];
 }
 
@@ -80,6 +82,7 @@ export function cellLine(cell: Verdict): string {
     case "broken":
       return `${where}: broken (${cell.violation?.promise}), ${spent}`;
     case "held":
+      if (cell.runs === 0) return `${where}: not run`;
       return `${where}: held, ${cell.complete ? "complete" : "not complete"}, ${spent}`;
   }
 }

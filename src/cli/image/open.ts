@@ -22,7 +22,10 @@ export function placeOf(given: string): Place {
 /** The bytes of an image, or a sentence why there are none. */
 export async function readImage(image: string): Promise<Uint8Array> {
   try {
-    const { size } = await stat(image);
+    const found = await stat(image);
+    // A device or a pipe may never end.
+    if (!found.isFile()) throw new Refusal(`${image} is not a regular file`);
+    const { size } = found;
     if (size > 2 ** 31) throw new Refusal(`${image} is larger than a machine's memory can be (2 GiB)`);
     return await readFile(image);
   } catch (error) {
@@ -34,8 +37,12 @@ export async function readImage(image: string): Promise<Uint8Array> {
 export async function withImage<T>(place: Place, work: (sys: Sys) => T | Promise<T>): Promise<T> {
   const bytes = await readImage(place.image);
   const { boot } = await import("../../lab/machine.ts");
+  const { UsageError } = await import("../../lab/usage.ts");
   const { SysError } = await import("../../syscalls/error.ts");
-  const machine = await boot({ design: "ext4-xip-serialized", image: bytes });
+  const machine = await boot({ design: "ext4-xip-serialized", image: bytes }).catch((error: unknown) => {
+    if (error instanceof UsageError) throw new Refusal(`${place.image}: ${error.message}`);
+    throw error;
+  });
   try {
     return await work(machine.sys());
   } catch (error) {
