@@ -107,10 +107,13 @@ export function machineLength(media: number): number {
   return Object.values(areaLengths(media)).reduce((sum, length) => sum + length, 2 * PAGE_SIZE);
 }
 
-/** Lays out a new, empty machine. */
-export function createMemory(media: number): Memory {
+/**
+ * Lays out a new, empty machine.  `used` is the memory of a machine of the same size that nobody uses any
+ * more: taking it over saves the system from giving out and taking back all that memory.
+ */
+export function createMemory(media: number, used?: Memory): Memory {
   assert(media >= MIN_MEDIA && media <= MAX_MEDIA, "the persistent memory has 1 MiB to 2 GiB");
-  const mem = Memory.create(machineLength(media));
+  const mem = used === undefined ? Memory.create(machineLength(media)) : wipedMemory(used);
   const view = header(mem);
   let next = HEADER_AT + pages(Header.size);
   for (const [name, length] of Object.entries(areaLengths(media))) {
@@ -126,6 +129,18 @@ export function createMemory(media: number): Memory {
   view.piece = PAGE_SIZE;
   view.seconds = 1_386_460_800; // 8 December 2013
   view.magic = MAGIC;
+  return mem;
+}
+
+/** The same memory, zero again wherever the next machine expects zeros. */
+function wipedMemory({ wasm }: Memory): Memory {
+  const mem = new Memory(wasm);
+  const { control, controlNext, undo } = header(mem);
+  const slab = control.start + control.length;
+  const end = undo.start;
+  // What no machine has allocated in the control area nobody has written; undo slots are written before they are read.
+  mem.fill(slab, 0, end - slab);
+  mem.fill(0, 0, controlNext);
   return mem;
 }
 

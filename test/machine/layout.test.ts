@@ -111,3 +111,27 @@ test("an address in another area is named by the area's page", () => {
   expect(place(mem, pages.start + 8)).toBe("page 0 + 0x8");
   expect(place(mem, 0x1234)).toBe("0x1234");
 });
+
+test("a memory that is taken over from another machine is as a new one", () => {
+  const used = createMemory(1 * MIB);
+  const at = allocate(used, struct("taken_over_for_test", { word: u32 }), 10);
+  const own = allocateControl(used, 256);
+  const { slab, buffers, pages, media } = header(used);
+  for (const address of [
+    at,
+    own,
+    slab.start,
+    buffers.start,
+    pages.start,
+    media.start + 5,
+    media.start + MIB - 1,
+  ]) {
+    used.u8[address] = 0xff;
+  }
+  used.u8[header(used).undo.start - 1] = 0xff;
+  const fresh = createMemory(1 * MIB);
+  const again = createMemory(1 * MIB, used);
+  const end = header(fresh).undo.start;
+  expect(again.buffer).toBe(used.buffer);
+  expect(Buffer.compare(again.read(0, end), fresh.read(0, end))).toBe(0);
+});

@@ -1,6 +1,9 @@
-// Worker threads for explorations, kept from one to the next: starting threads costs more than most cells
-// of a matrix.  A crew serves one exploration at a time.
+// Worker threads and memories for explorations, kept from one to the next: starting threads costs more than
+// most cells of a matrix, and a memory that is dropped goes back to the system only when every thread that
+// has seen it has collected its garbage.  A crew serves one exploration at a time.
 
+import { header } from "../../machine/layout.ts";
+import type { Memory } from "../../machine/memory.ts";
 import { TaskFailure, Crew, type Job, type JobResult } from "../../sched/pool.ts";
 import { NotDeterministic } from "../run/determinism.ts";
 import { SetupError } from "../run/judge.ts";
@@ -25,15 +28,26 @@ const revived = new Map<string, new (message: string) => Error>(
 
 export class Crews {
   readonly #idle: Crew[] = [];
+  readonly #memories: Memory[] = [];
 
-  /** Makes a job and runs it with a thread for each of the named tasks, once there are cores for it. */
-  async run<R>(tasks: readonly string[], makeJob: () => Job): Promise<JobResult<R>> {
+  /**
+   * Once there are cores for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the named
+   * tasks.  `finish` sees the machine for the last time: its memory becomes another's.
+   */
+  async run<R, T>(
+    tasks: readonly string[],
+    size: number,
+    makeJob: (used: Memory | undefined) => Job,
+    finish: (result: JobResult<R>) => T,
+  ): Promise<T> {
     return withCores(tasks.length, async () => {
-      const job = makeJob();
+      const job = makeJob(this.#usedMemory(size));
       const found = this.#idle.findIndex(({ taskCount }) => taskCount === tasks.length);
       const crew = found < 0 ? new Crew(tasks.length) : (this.#idle.splice(found, 1)[0] as Crew);
       try {
-        return await crew.run<R>(job);
+        const finished = finish(await crew.run<R>(job));
+        this.#memories.push(job.mem);
+        return finished;
       } catch (error) {
         throw failureOf(error, tasks);
       } finally {
@@ -41,6 +55,11 @@ export class Crews {
         else this.#idle.push(crew);
       }
     });
+  }
+
+  #usedMemory(size: number): Memory | undefined {
+    const found = this.#memories.findIndex((mem) => header(mem).media.length === size);
+    return found < 0 ? undefined : this.#memories.splice(found, 1)[0];
   }
 
   /** Ends all threads.  No job may be running. */

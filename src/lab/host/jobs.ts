@@ -62,7 +62,10 @@ export function checkJobOptions({ timeout, signal, onProgress }: JobOptions): vo
 export class Jobs<R> {
   readonly #crews: Crews;
   readonly #options: JobOptions;
+  /** Of the machines that work. */
   readonly #controls: Control[] = [];
+  /** What those that are done came to. */
+  readonly #ended: Progress[] = [];
   readonly #hard = new AbortController();
   #begin = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -102,23 +105,31 @@ export class Jobs<R> {
 
   async #one(work: Work, enough: (report: R) => boolean): Promise<Done<R>> {
     let control: Control | undefined;
-    const result = await this.#crews.run<R>(work.tasks, () => {
-      this.#startClock();
-      const mem = bootMemory(work.machine);
-      control = makeControl(mem);
-      this.#controls.push(control);
-      if (this.#stopped) askToStop(control);
-      return {
-        mem,
-        module: new URL(work.module, import.meta.url).href,
-        entry: work.entry,
-        data: work.order(mem, control.at),
-        signal: this.#hard.signal,
-      };
-    });
-    const [report] = result.values;
-    if (report !== undefined && enough(report)) this.#stop();
-    return { report, runs: control?.runs ?? 0, broken: control?.broken ?? 0 };
+    return this.#crews.run<R, Done<R>>(
+      work.tasks,
+      work.machine.size,
+      (used) => {
+        this.#startClock();
+        const mem = bootMemory(work.machine, used);
+        control = makeControl(mem);
+        this.#controls.push(control);
+        if (this.#stopped) askToStop(control);
+        return {
+          mem,
+          module: new URL(work.module, import.meta.url).href,
+          entry: work.entry,
+          data: work.order(mem, control.at),
+          signal: this.#hard.signal,
+        };
+      },
+      ({ values: [report] }) => {
+        const { runs, distinct, broken } = control as Control;
+        this.#controls.splice(this.#controls.indexOf(control as Control), 1);
+        this.#ended.push({ runs, distinct, violations: broken });
+        if (report !== undefined && enough(report)) this.#stop();
+        return { report, runs, broken };
+      },
+    );
   }
 
   #startClock(): void {
@@ -135,12 +146,18 @@ export class Jobs<R> {
   }
 
   #progress(): Progress {
-    const sum = (pick: (control: Control) => number): number =>
-      this.#controls.reduce((total, control) => total + pick(control), 0);
+    const working = this.#controls.map(({ runs, distinct, broken }) => ({
+      runs,
+      distinct,
+      violations: broken,
+    }));
+    const all = [...this.#ended, ...working];
+    const sum = (pick: (progress: Progress) => number): number =>
+      all.reduce((total, progress) => total + pick(progress), 0);
     return {
       runs: sum(({ runs }) => runs),
       distinct: sum(({ distinct }) => distinct),
-      violations: sum(({ broken }) => broken),
+      violations: sum(({ violations }) => violations),
     };
   }
 }

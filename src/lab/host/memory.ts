@@ -21,16 +21,19 @@ export interface MachineSpec {
   readonly options: MachineOptions;
 }
 
-/** Boots.  Throws `UsageError` for an image that cannot be mounted or a size this computer has no memory for. */
-export function bootMemory({ image, size, options }: MachineSpec): Memory {
+/**
+ * Boots, in the memory of a machine of that size that is used no more, if there is one.  Throws `UsageError` for an image that cannot be mounted or a size this
+ * computer has no memory for.
+ */
+export function bootMemory({ image, size, options }: MachineSpec, used?: Memory): Memory {
   const length = image === undefined ? size : Math.ceil(image.length / PAGE_SIZE) * PAGE_SIZE;
   if (length < MIN_MEDIA || length > MAX_MEDIA) {
     throw new UsageError(
       `an image has ${MIN_MEDIA / MIB} MiB to ${MAX_MEDIA / GIB} GiB, this one has ${image?.length ?? size} bytes`,
     );
   }
-  refuseBeyondMemory(machineLength(length));
-  const mem = createMemory(length);
+  if (used === undefined) refuseBeyondMemory(machineLength(length));
+  const mem = createMemory(length, used);
   const view = header(mem);
   view.piece = options.piece ?? PAGE_SIZE;
   view.lockdep = options.lockdep ?? 1;
