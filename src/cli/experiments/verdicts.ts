@@ -57,9 +57,9 @@ function mark(sign: string, word: string, look: Look): string {
 /** What the table's second lines mean. */
 export function legend(preemptions: number): string[] {
   return [
-    `held, all N:         in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
-    "held, N, more left: in the N that were run; the search ended before all were",
-    "broken, K of N, S:   in K of the N schedules that were run; the shortest found has S switches",
+    `held, all N:          in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
+    "held, N, more left:   in the N that were run; the search ended before all were",
+    "broken, K of N, S:    in K of the N schedules that were run; the shortest found has S switches",
   ];
 }
 
