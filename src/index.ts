@@ -1,4 +1,4 @@
-// The public API: see the README, and DESIGN.md's section of that name.
+// The public API.  What a design of one's own needs is in kernel.ts (`unwritten/kernel`).
 
 export { boot, type BootOptions, type Machine } from "./lab/machine.ts";
 export { scenario, type Scenario, type ScenarioDefinition, type Seen, type Task } from "./lab/scenario.ts";
