@@ -3,7 +3,8 @@
 //   held locks   a stack for each task, in the slab; all zero when a task holds nothing
 //   orders       a square of bits in the control area: class `a` was held while class `b` was taken.  It
 //                survives restore, so that what one run did is compared with what another run did:
-//                an inversion is reported when both orders were seen, without the deadlock having to happen
+//                an inversion is reported when both orders were seen, without the deadlock having to happen.
+//                Who needs runs that do not depend on earlier ones goes back to a copy of it (`ordersOf`)
 //
 // Reported as bug(): a lock taken again by its holder, an inversion (also through other classes), two locks of
 // one class not taken in order of their addresses, a sleeping lock taken under a spinlock, a release of a
@@ -177,6 +178,20 @@ export interface Wait {
   /** The lock by class and place: "inode.rwsem (inode#3.rwsem)". */
   readonly lock: string;
   readonly holders: readonly { readonly task: number; readonly shared: boolean }[];
+}
+
+/** What a task holds, by class and place, oldest first. */
+export function heldLocks(mem: Memory, task: number): string[] {
+  const stack = stackOf(mem, task);
+  return Array.from({ length: word(mem, stack) }, (_, i) => {
+    const entry = stack + ENTRIES + 2 * i;
+    return fullName({ mem, at: word(mem, entry) }, word(mem, entry + 1));
+  });
+}
+
+/** Where the orders lie, to be copied and put back while nobody runs. */
+export function ordersOf(mem: Memory): { at: number; length: number } {
+  return { at: state(mem).orders, length: Lockdep.size - Lockdep.offset("orders") };
 }
 
 /** Who waits for a lock and who holds it, for the report of a deadlock.  Empty while lockdep is off. */

@@ -147,6 +147,12 @@ describe("verdicts", () => {
     expect(inversion[1]).toMatch(/inode\.spareSem/);
   });
 
+  test("a lock that a task keeps is reported at its end", async () => {
+    const [promise, message] = await broken(fixture("truncates"), fixture("keeps-lock"));
+    expect(promise).toBe("no-bug");
+    expect(message).toMatch(/^task reader ended while it held inode\.spareSem/);
+  });
+
   test("the scenario's own claim is checked with what the tasks returned", async () => {
     const [promise, message] = await broken(fixture("all-or-nothing"), "ext2-xip");
     expect(promise).toBe("claim");

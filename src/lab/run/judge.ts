@@ -7,6 +7,7 @@
 import { runAs } from "../../machine/cpu.ts";
 import { allocateControl } from "../../machine/layout.ts";
 import { HOST_TASK } from "../../machine/limits.ts";
+import { heldLocks, ordersOf } from "../../locks/lockdep.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { hashState, restoreSnapshot, takeSnapshot } from "../../machine/snapshot.ts";
 import { setTasks } from "../../syscalls/process.ts";
@@ -43,6 +44,7 @@ export class Judge {
   readonly #keyAt: number;
   readonly #verdicts = new Map<number, Finding | undefined>();
   readonly #endStates = new Set<number>();
+  #orders: Uint8Array | undefined;
   /** Of what the last run left; 0 when it was not judged. */
   lastHash = 0;
 
@@ -64,10 +66,20 @@ export class Judge {
     return namesOf(this.tasks, [...this.#setup, ...calls]);
   }
 
+  /**
+   * From now on every run starts with the orders of locks that are known now: whether lockdep finds an
+   * inversion in a run is then a matter of its schedule, not of what was run before, and it replays.
+   */
+  keepOrders(): void {
+    const { at, length } = ordersOf(this.mem);
+    this.#orders = this.mem.read(at, length);
+  }
+
   /** Goes back to what the setup left, and records what comes. */
   startOver(): void {
     const { mem, tasks } = this;
     this.lastHash = 0;
+    if (this.#orders !== undefined) mem.write(ordersOf(mem).at, this.#orders);
     restoreSnapshot(mem);
     resetRecords(mem, tasks.length);
     clearResults(mem, this.#results, tasks.length);
@@ -88,7 +100,7 @@ export class Judge {
     const key = this.#hash();
     this.lastHash = key;
     if (this.#verdicts.has(key)) return this.#verdicts.get(key);
-    const finding = this.#judge();
+    const finding = this.#heldLocks() ?? this.#judge();
     this.#verdicts.set(key, finding);
     return finding;
   }
@@ -108,6 +120,16 @@ export class Judge {
   /** The hashes of the distinct states that runs have ended in. */
   get endStates(): ReadonlySet<number> {
     return this.#endStates;
+  }
+
+  /** A lock that a task has kept would stop whoever looks at what it left. */
+  #heldLocks(): Finding | undefined {
+    for (const [task, name] of this.tasks.entries()) {
+      const [lock] = heldLocks(this.mem, task);
+      if (lock !== undefined)
+        return { promise: "no-bug", message: `task ${name} ended while it held ${lock}` };
+    }
+    return undefined;
   }
 
   #judge(): Finding | undefined {

@@ -17,10 +17,15 @@ export interface Verdict {
 export class Lead {
   readonly judge: Judge;
   readonly session: Session;
+  /** The hash of the steps that the tasks make when nothing preempts them: what a schedule's counts refer to. */
+  readonly scheme: string;
 
   constructor(judge: Judge, body: () => unknown) {
     this.judge = judge;
     this.session = new Session(judge.mem, judge.tasks.length, body, judge.tasks);
+    this.follow([]);
+    this.scheme = stepScheme(this.session.log);
+    judge.keepOrders();
   }
 
   /** Runs all tasks once from the snapshot, and judges. */
@@ -33,12 +38,6 @@ export class Lead {
   /** Runs the given turns, then on without preemption. */
   follow(turns: readonly Turn[]): Verdict {
     return this.run({ strategy: "run-on", seed: 0, switches: turns, maxSteps: MAX_STEPS });
-  }
-
-  /** The hash of the steps that the tasks make when nothing preempts them: what a schedule's counts refer to. */
-  scheme(): string {
-    this.follow([]);
-    return stepScheme(this.session.log);
   }
 
   #failed({ kind, task, message = "" }: Outcome): Finding {

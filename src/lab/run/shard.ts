@@ -99,7 +99,6 @@ const isPromise = (value: unknown): boolean =>
   typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 
 function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
-  lead.scheme();
   const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
   let runs = 0;
   let broken = 0;
@@ -145,8 +144,7 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
 
 /** Runs a given schedule, and counts how often it breaks the promise that it broke first. */
 function repeat(lead: Lead, control: Control, { turns, times }: ReplayWork): ShardReport {
-  // First, as in a search: the orders of locks that a run without preemption shows are known to lockdep.
-  const scheme = lead.scheme();
+  const { scheme } = lead;
   const { finding, outcome } = lead.follow(turns);
   const violation = finding && tell(lead, turns, finding.promise, 1);
   const { misfits } = outcome;

@@ -40,7 +40,6 @@ export function violationOf(lead: Lead, found: Finding, run: number): Violation 
 
 /** Runs turns twice, the second time with notes, and tells what broke; throws when they do not break `promise`. */
 export function tell(lead: Lead, turns: readonly Turn[], promise: PromiseName, run: number): Violation {
-  const scheme = lead.scheme();
   const first = lead.follow(turns);
   const { message } = first.finding ?? {};
   const { mem, scenario, design, tasks, options } = lead.judge;
@@ -56,7 +55,7 @@ export function tell(lead: Lead, turns: readonly Turn[], promise: PromiseName, r
     design: design.name,
     scenario: scenario.name,
     options: { ...options },
-    scheme,
+    scheme: lead.scheme,
     turns: namedTurns(lead.session.turns(), tasks),
   });
   const text = story({
