@@ -62,11 +62,11 @@ describe("the table", () => {
 
   test("says of each cell what held or broke, in words where there are no marks", () => {
     expect(verdictTable(cells, plain)).toEqual([
-      "             ext4-xip-inline        ext4-xip-serialized",
-      "two-writers  broken: lost write     held",
-      "             12 of 1,017, 1 switch  all 1,234",
-      "two-readers  held                   failed",
-      "             1,234, more left",
+      "             ext4-xip-inline  ext4-xip-serialized",
+      "two-writers  broken: lost     held",
+      "             12/1,017 (1)     all 1,234",
+      "two-readers  held             failed",
+      "             1,234 of more",
     ]);
   });
 
@@ -78,7 +78,7 @@ describe("the table", () => {
 
   test("has marks where they can be shown", () => {
     const [, first] = verdictTable(cells, { ...plain, unicode: true });
-    expect(first).toBe("two-writers  ✗ lost write           ✓ held");
+    expect(first).toBe("two-writers  ✗ lost write     ✓ held");
   });
 
   test("is followed by one line for each cell that broke: the command that replays it", () => {

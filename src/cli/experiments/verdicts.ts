@@ -1,6 +1,7 @@
 // The verdicts of a matrix as a table, and the commands below it.
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Cell as SearchedCell } from "../../lab/matrix.ts";
+import type { PromiseName } from "../../lab/oracles/promises.ts";
 import type { Look } from "../terminal/look.ts";
 import { table, type Cell } from "../terminal/table.ts";
 import { counted, elapsed, grouped } from "../terminal/words.ts";
@@ -25,26 +26,33 @@ export function verdictTable(cells: readonly Verdict[], look: Look): string[] {
   return table("", designs, rows, look.width);
 }
 
+/** Where a cell is spelt out in words, four designs must still fit beside each other. */
+const SHORT: Record<PromiseName, string> = {
+  "no-stale-data": "stale",
+  "no-lost-write": "lost",
+  "doors-agree": "doors",
+  "no-freed-mapping": "freed",
+  consistent: "fsck",
+  "no-deadlock": "deadlock",
+  "no-livelock": "livelock",
+  "no-bug": "bug",
+  claim: "claim",
+};
+
 function shown(cell: Verdict, look: Look): Cell {
   const { verdict, violation, runs, schedules = runs } = cell;
   const paint = verdict === "held" ? look.green : cell.sound ? look.red : look.bold;
   if (violation !== undefined) {
-    const promise = brokenWord(violation.promise);
-    const first = look.unicode ? `✗ ${promise}` : `broken: ${promise}`;
-    return {
-      lines: [
-        first,
-        `${grouped(cell.broken)} of ${grouped(runs)}, ${counted(violation.switches, "switch", "switches")}`,
-      ],
-      paint,
-    };
+    const { promise, switches } = violation;
+    const first = look.unicode ? `✗ ${brokenWord(promise)}` : `broken: ${SHORT[promise]}`;
+    return { lines: [first, `${grouped(cell.broken)}/${grouped(runs)} (${grouped(switches)})`], paint };
   }
   if (verdict === "error") return { lines: [mark("!", "failed", look)], paint };
   if (runs === 0) return { lines: ["not run"] };
   return {
     lines: [
       mark("✓", "held", look),
-      cell.complete ? `all ${grouped(schedules)}` : `${grouped(schedules)}, more left`,
+      cell.complete ? `all ${grouped(schedules)}` : `${grouped(schedules)} of more`,
     ],
     paint,
   };
@@ -57,9 +65,9 @@ function mark(sign: string, word: string, look: Look): string {
 /** What the table's second lines mean. */
 export function legend(preemptions: number): string[] {
   return [
-    `held, all N:          in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
-    "held, N, more left:   in the N that were run; the search ended before all were",
-    "broken, K of N, S:    in K of the N schedules that were run; the shortest found has S switches",
+    `all N       held in every schedule with at most ${counted(preemptions, "preemption")}, N of them`,
+    "N of more   held in the N that were run; the search ended before all were",
+    "K/N (S)     broke in K of the N schedules that were run; the shortest found has S switches",
   ];
 }
 
