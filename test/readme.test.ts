@@ -132,6 +132,9 @@ function mustPrint(block: Block, right: readonly string[]): void {
   else expect(steady(block.lines.join("\n")), `README.md:${block.line}`).toBe(steady(right.join("\n")));
 }
 
+/** The whole matrix is among the commands. */
+const MATRIX_TIME = 300_000; // milliseconds
+
 test("the README has code and commands to run", () => {
   expect(sources.length).toBeGreaterThan(0);
   expect(consoles.length).toBeGreaterThan(0);
@@ -156,20 +159,24 @@ for (const block of blocks) {
     });
   }
   if (block.language === "console") {
-    test(`the commands at line ${block.line} of the README print what stands there`, () => {
-      const right: string[] = [];
-      for (const line of block.lines) {
-        if (!line.startsWith("$ ")) continue;
-        const command = line.slice(2);
-        if (!/^(unwritten|node)\b/.test(command))
-          throw new Error(
-            `README.md:${block.line}: "${command}" is not run by this test; put it into a sh block`,
-          );
-        const output = run(command);
-        if (right.length > 0) right.push("");
-        right.push(line, ...(output === "" ? [] : output.split("\n")));
-      }
-      mustPrint(block, right);
-    });
+    test(
+      `the commands at line ${block.line} of the README print what stands there`,
+      () => {
+        const right: string[] = [];
+        for (const line of block.lines) {
+          if (!line.startsWith("$ ")) continue;
+          const command = line.slice(2);
+          if (!/^(unwritten|node)\b/.test(command))
+            throw new Error(
+              `README.md:${block.line}: "${command}" is not run by this test; put it into a sh block`,
+            );
+          const output = run(command);
+          if (right.length > 0) right.push("");
+          right.push(line, ...(output === "" ? [] : output.split("\n")));
+        }
+        mustPrint(block, right);
+      },
+      MATRIX_TIME,
+    );
   }
 }
