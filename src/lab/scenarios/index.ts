@@ -12,6 +12,7 @@ import writeBesideStore from "./mapping/write-beside-store.ts";
 import writeFromOwnMapping from "./mapping/write-from-own-mapping.ts";
 import zeroPage from "./mapping/zero-page.ts";
 import fallocateNextDoor from "./size/fallocate-next-door.ts";
+import storeBesideFallocate from "./size/store-beside-fallocate.ts";
 import storeBesideTruncate from "./size/store-beside-truncate.ts";
 import truncateAndReuse from "./size/truncate-and-reuse.ts";
 import twoAppends from "./size/two-appends.ts";
@@ -30,6 +31,7 @@ const all: Scenario[] = [
   writeFromOwnMapping,
   zeroPage,
   fallocateNextDoor,
+  storeBesideFallocate,
   writeBesideTruncate,
   storeBesideTruncate,
   twoAppends,
