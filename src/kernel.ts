@@ -5,7 +5,7 @@
 // its state in the machine's memory only (the inode has spare locks for it), is synchronous, and has neither
 // `try` nor `finally`: a stopped task is unwound, and its locks stay held.
 
-export type { Design, DesignLocks } from "./xip/design.ts";
+export type { Design, DesignLocks, WritePlace } from "./xip/design.ts";
 export { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, zeroBytes } from "./xip/copy.ts";
 export { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
 

@@ -34,11 +34,7 @@ export type File = ViewOf<typeof File>;
 const Files = struct("files", {
   lock: embed(SpinLock),
   firstAt: u32, // the descriptions
-  appendAt: u32, // the append mutexes
 });
-
-/** Inodes share them by their number. */
-const APPEND_MUTEXES = 16;
 
 /** Slots that are a process's own. */
 const OWN_FILES = 32;
@@ -52,10 +48,6 @@ export function initFiles(mem: Memory): void {
   files.firstAt = allocate(mem, File, MAX_FILES);
   for (let slot = 0; slot < MAX_FILES; slot++) {
     initMutex(fileOf(mem, slot).positionMutex, LockClass["file.positionMutex"]);
-  }
-  files.appendAt = allocate(mem, Mutex, APPEND_MUTEXES);
-  for (let i = 0; i < APPEND_MUTEXES; i++) {
-    initMutex(viewAt(mem, Mutex, files.appendAt + i * strideOf(Mutex)), LockClass["file.appendMutex"]);
   }
 }
 
@@ -87,15 +79,6 @@ function freeSlot(mem: Memory, first: number, end: number): number {
     if (fileOf(mem, slot).references === 0) return slot;
   }
   return -1;
-}
-
-/**
- * Held while a write to the end of a file finds the end and writes there, so that two appends do not meet.
- * A write of another kind that makes the file longer is not kept out: the designs' locks are theirs.
- */
-export function appendMutex(inode: Inode): Mutex {
-  const { appendAt } = rootView(inode.mem, Root.files, Files);
-  return viewAt(inode.mem, Mutex, appendAt + (inode.number % APPEND_MUTEXES) * strideOf(Mutex));
 }
 
 export const isReadable = (file: File): boolean =>

@@ -20,7 +20,7 @@ import { HOST_TASK, MAX_DESCRIPTORS, MAX_PROCESSES } from "../machine/limits.ts"
 import type { Memory } from "../machine/memory.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { AddressSpace, newSpace } from "../mm/space.ts";
-import type { Design } from "../xip/design.ts";
+import type { Design, WritePlace } from "../xip/design.ts";
 import { type File, fileOf, takeFile } from "./file.ts";
 import {
   beginCall,
@@ -164,6 +164,8 @@ export class Caller {
   readonly space: AddressSpace;
   readonly records: Records;
   readonly index: number;
+  /** Where the write goes that is under way. */
+  readonly place: WritePlace = { position: 0, append: false };
   /** Views of descriptions by their slot, and of the inode used last: looking them up again costs a map. */
   readonly #files: File[] = [];
   #inode: Inode | undefined = undefined;

@@ -1,7 +1,7 @@
 // read, write and lseek on an open file: where in the file, which bytes, what is an error.  The copying
 // is the design's.
 //
-// Lock order: file.positionMutex > append mutex > whatever the design takes.
+// Lock order: file.positionMutex > whatever the design takes.
 
 import { lookUp } from "../ext4/map.ts";
 import { State } from "../ext4/extents/extent.ts";
@@ -15,7 +15,7 @@ import { USER_END } from "../mm/space.ts";
 import { type UserBuffer, userAddress, userBytes } from "../mm/user.ts";
 import { isOffset, type UserRange } from "./arguments.ts";
 import type { Caller } from "./process.ts";
-import { appendMutex, type File, isReadable, isWritable } from "./file.ts";
+import { type File, isReadable, isWritable } from "./file.ts";
 import { MAX_FILE_SIZE, MAX_TRANSFER, O, Seek } from "./flags.ts";
 import { Call, type CallRecord, recordBytes, recordFile } from "./record.ts";
 import { resolve } from "./region.ts";
@@ -154,14 +154,13 @@ function writeFrom(
   position: number,
 ): number {
   const inode = caller.inode(file);
-  const append = (file.flags & O.APPEND) !== 0;
-  if (append) mutexLock(appendMutex(inode));
+  const { place } = caller;
   // As in Linux a pwrite to a file opened for appending appends, too.
-  const start = append ? readSize(inode) : position === HERE ? file.position : position;
-  const count = writeInode(caller, record, inode, source, start);
-  if (append) mutexUnlock(appendMutex(inode));
+  place.append = (file.flags & O.APPEND) !== 0;
+  place.position = position === HERE ? file.position : position;
+  const count = writeInode(caller, record, inode, source);
   if (count <= 0) return count;
-  if (position === HERE) file.position = start + count;
+  if (position === HERE) file.position = place.position + count;
   if ((file.flags & O.DSYNC) === 0) return count;
   const synced = caller.design.sync(inode);
   return synced < 0 ? synced : count;
@@ -172,16 +171,20 @@ function writeInode(
   record: CallRecord | undefined,
   inode: Inode,
   source: Uint8Array | UserRange,
-  position: number,
 ): number {
+  const { place } = caller;
   const { length } = source;
-  if (record !== undefined) recordSource(caller, record, inode, source, position);
+  if (record !== undefined) recordSource(caller, record, inode, source, place.position);
   if (length === 0) return 0;
-  if (position >= MAX_FILE_SIZE) return -Errno.EFBIG;
+  // Where an append goes is the design's to say; for the limit its guess is good enough.
+  const start = place.append ? inode.size : place.position;
+  if (start >= MAX_FILE_SIZE) return -Errno.EFBIG;
   const from = userBuffer(caller, source);
   if (typeof from === "number") return from;
-  const wanted = Math.min(length, MAX_TRANSFER, MAX_FILE_SIZE - position);
-  return caller.design.write(inode, from, position, wanted);
+  const wanted = Math.min(length, MAX_TRANSFER, MAX_FILE_SIZE - start);
+  const count = caller.design.write(inode, from, place, wanted);
+  if (record !== undefined) record.position = place.position;
+  return count;
 }
 
 function userBuffer(caller: Caller, source: Uint8Array | UserRange): UserBuffer | number {

@@ -7,8 +7,10 @@ import { header } from "../machine/layout.ts";
 import { Op, step } from "../machine/cpu.ts";
 import { storeFill } from "../machine/pmem.ts";
 import { note, Note } from "../machine/trace.ts";
+import { readSize, type Inode } from "../ext4/inode.ts";
 import type { Extent } from "../ext4/extents/extent.ts";
 import { copyFromUser, copyToUser, type UserBuffer } from "../mm/user.ts";
+import type { WritePlace } from "./design.ts";
 
 /** How much of `length` bytes at an address lie in its piece. */
 function pieceAt(mem: Memory, at: number, length: number): number {
@@ -75,6 +77,15 @@ export function mediaBlock(extent: Extent, block: number): number {
 export function inBlock(position: number, length: number): { block: number; from: number; count: number } {
   const from = position % PAGE_SIZE;
   return { block: (position - from) / PAGE_SIZE, from, count: Math.min(length, PAGE_SIZE - from) };
+}
+
+/**
+ * Where a write starts.  To be asked under the lock that keeps others from growing the file.
+ * kernel: generic_write_checks
+ */
+export function startOf(inode: Inode, place: WritePlace): number {
+  if (place.append) place.position = readSize(inode);
+  return place.position;
 }
 
 /** How many pages a file of `size` bytes has, the last one perhaps in part. */

@@ -18,6 +18,14 @@ export interface DesignLocks {
   sync: string;
 }
 
+/** Where in the file a write goes.  kernel: struct kiocb */
+export interface WritePlace {
+  /** Bytes from the start; for a write that appends, the design puts in where that was. */
+  position: number;
+  /** To the end of the file, as it is under the design's lock. */
+  append: boolean;
+}
+
 export interface Design {
   /** Lower case with dashes, as the command line takes it. */
   readonly name: string;
@@ -35,7 +43,7 @@ export interface Design {
    */
   read(inode: Inode, to: UserBuffer, position: number, length: number): number;
   /** Copies the user's bytes to the file, growing it where they reach behind its end.  Returns how many. */
-  write(inode: Inode, from: UserBuffer, position: number, length: number): number;
+  write(inode: Inode, from: UserBuffer, place: WritePlace, length: number): number;
   /**
    * Serves a page fault: installs a page table entry for the file's page `page` (4 KiB) in the mapping, or
    * returns -Errno.SIGBUS and the like.  `write` says that the entry must let the process store.  The

@@ -70,9 +70,9 @@ test("a design can be an object of one's own", async () => {
   const own: Design = {
     ...inner,
     name: "counting",
-    write(inode, from, position, length) {
+    write(inode, from, place, length) {
       calls.push(length);
-      return inner.write(inode, from, position, length);
+      return inner.write(inode, from, place, length);
     },
   };
   const machine = await boot({ design: own });

@@ -50,7 +50,7 @@ import { installPage, installZeroPage, unmapRange } from "../../mm/mapping.ts";
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
-import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, zeroBytes } from "../copy.ts";
+import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
 import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
 
 export const design: Design = {
@@ -74,9 +74,9 @@ export const design: Design = {
     return result;
   },
 
-  write(inode, from, position, length) {
+  write(inode, from, place, length) {
     downWrite(inode.rwsem);
-    const result = writeLocked(inode, from, position, length);
+    const result = writeLocked(inode, from, startOf(inode, place), length);
     upWrite(inode.rwsem);
     return result;
   },
