@@ -1,0 +1,71 @@
+// The benchmark: figures with medians, and beside them what is wanted.  Not a test: other work on the
+// machine changes all of it.
+
+import { spawnSync } from "node:child_process";
+import { availableParallelism, loadavg } from "node:os";
+import { fileURLToPath } from "node:url";
+import { benchExplore, benchMemory } from "./explore.ts";
+import { benchFree } from "./free.ts";
+import { benchToys } from "./sched.ts";
+import { benchBoot, benchFirstWrites } from "./space.ts";
+
+interface Section {
+  readonly about: string;
+  run(): void | Promise<void>;
+}
+
+const sections: Readonly<Record<string, Section>> = {
+  toys: { about: "runs of one to four tasks of ten atomic operations", run: benchToys },
+  explore: {
+    about: "runs of two, three and four tasks of system calls, and where their time goes",
+    run: benchExplore,
+  },
+  memory: { about: "how much memory an exploration takes", run: benchMemory },
+  free: { about: "overwrites and reads on real cores, beside bare copies", run: benchFree },
+  first: {
+    about: "first writes into unwritten space, in files of few and many extents",
+    run: benchFirstWrites,
+  },
+  boot: { about: "booting a machine, and going back to a snapshot of it", run: benchBoot },
+};
+
+const help = `Usage: npm run bench -- [SECTION...]
+
+Measures, and prints medians with what is wanted beside them. Without sections, all of them:
+
+${Object.entries(sections)
+  .map(([name, { about }]) => `  ${name.padEnd(9)} ${about}`)
+  .join("\n")}
+
+Each section runs in a process of its own. Wants an idle computer: look at the load that it prints.
+`;
+
+/** In a process of its own: what one section leaves (memory, compiled code) must not change another's figures. */
+function runAlone(section: string): boolean {
+  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), section], {
+    stdio: "inherit",
+  });
+  return status === 0;
+}
+
+async function main(names: readonly string[]): Promise<number> {
+  if (names.some((name) => name === "--help" || name === "-h")) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const unknown = names.find((name) => !Object.hasOwn(sections, name));
+  if (unknown !== undefined) {
+    process.stderr.write(`there is no section ${JSON.stringify(unknown)}; see --help\n`);
+    return 2;
+  }
+  if (names.length === 1) {
+    await (sections[names[0] as string] as Section).run();
+    return 0;
+  }
+  const load = loadavg().map((value) => value.toFixed(1));
+  console.log(`Node ${process.version}, ${availableParallelism()} cores, load ${load.join(" ")}`);
+  const chosen = names.length === 0 ? Object.keys(sections) : names;
+  return chosen.map(runAlone).every(Boolean) ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
