@@ -22,6 +22,8 @@ export async function benchExplore(): Promise<void> {
   await timeScenario(inBench("two-writes-beside-two-reads"));
 }
 
+const us = (value: number): string => `${value.toFixed(1)} us`;
+
 async function timeScenario(given: string, wanted?: string): Promise<void> {
   const { name, url, ...scenario } = await loadScenario(given);
   const tasks = Object.keys(scenario.tasks).length;
@@ -38,7 +40,6 @@ async function timeScenario(given: string, wanted?: string): Promise<void> {
   print("steps", `${round(random.runsPerSecond * random.steps)}/s`);
   print("steps of a run", random.steps.toFixed(0));
   print("hand-overs of a run", random.handOvers.toFixed(1));
-  const us = (value: number): string => `${value.toFixed(1)} us`;
   // What preempting adds to the tasks' time is the hand-overs it needs.
   const handOvers = Math.max(0, random.tasks - runOn.tasks);
   const each = handOvers / (random.handOvers - runOn.handOvers);
