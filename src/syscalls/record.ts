@@ -18,7 +18,7 @@ import { currentTask, Op, step } from "../machine/cpu.ts";
 import { assert } from "../machine/errors.ts";
 import { allocateControl, Root, rootView, setRoot } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS, MIB, TASK_SLOTS } from "../machine/limits.ts";
-import type { Memory } from "../machine/memory.ts";
+import { utf8, type Memory } from "../machine/memory.ts";
 import { f64, quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { note, Note } from "../machine/trace.ts";
 
@@ -255,11 +255,9 @@ export function recordBytes(record: CallRecord, bytes: Uint8Array): void {
   record.size = part.next - record.at;
 }
 
-const encoder = new TextEncoder();
-
 /** Adds the path a call was given. */
 export function recordPath(record: CallRecord, path: string): void {
-  recordBytes(record, encoder.encode(path));
+  recordBytes(record, utf8(path));
 }
 
 /** Leaves a system call.  `result` is what the kernel returned: a value, or a negative error number. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createMemory, header } from "../../src/machine/layout.ts";
 import { GIB, MIB } from "../../src/machine/limits.ts";
-import { Memory } from "../../src/machine/memory.ts";
+import { Memory, utf8 } from "../../src/machine/memory.ts";
 
 const AT = 8192;
 const TRAP = /out of bounds/;
@@ -133,4 +133,10 @@ test("a memory has the areas it was asked for, side by side and none on page 0",
   }
   expect(next).toBeLessThanOrEqual(mem.size);
   expect(media.length).toBe(4 * MIB);
+});
+
+test("every string has the bytes that TextEncoder gives it, lone surrogates too", () => {
+  for (const text of ["", "/file", "\0\x7f\x80", "/späße/日本", "👍", "\ud800/lone"]) {
+    expect(utf8(text)).toEqual(new TextEncoder().encode(text));
+  }
 });

@@ -46,6 +46,7 @@ import { truncateBlocks } from "../truncate.ts";
 const InodeTable = struct("inode_table", {
   mutex: embed(Mutex), // protects which places are in use, and the reference counts
   inodesAt: u32,
+  reach: u32, // the places from here on are free: nobody looks there
 });
 type InodeTable = ViewOf<typeof InodeTable>;
 
@@ -78,18 +79,39 @@ function places(mem: Memory): Inode[] {
   return Array.from({ length: MAX_INODES }, (_, index) => inodeAt(mem, inodesAt + index * strideOf(Inode)));
 }
 
-/** The live inode of a number, or any free place.  The table is locked. */
-function find(mem: Memory, state: number, number = 0): Inode | undefined {
-  const end = tableOf(mem).inodesAt + MAX_INODES * strideOf(Inode);
-  for (let at = tableOf(mem).inodesAt; at < end; at += strideOf(Inode)) {
-    if (mem.u32[(at + STATE) >>> 2] !== state) continue;
-    if (state === State.free || mem.u32[(at + NUMBER) >>> 2] === number) return inodeAt(mem, at);
+const STATE = Inode.offset("state");
+const NUMBER = Inode.offset("number");
+const STRIDE = strideOf(Inode);
+
+/** The live inode of a number.  The table is locked. */
+function findLive(mem: Memory, number: number): Inode | undefined {
+  const { inodesAt, reach } = tableOf(mem);
+  for (let at = inodesAt; at < inodesAt + reach * STRIDE; at += STRIDE) {
+    if (mem.u32[(at + NUMBER) >>> 2] === number && mem.u32[(at + STATE) >>> 2] === State.live) {
+      return inodeAt(mem, at);
+    }
   }
   return undefined;
 }
 
-const STATE = Inode.offset("state");
-const NUMBER = Inode.offset("number");
+/** The first free place.  The table is locked. */
+function findFree(mem: Memory): Inode | undefined {
+  const { inodesAt, reach } = tableOf(mem);
+  let place = 0;
+  while (place < reach && mem.u32[(inodesAt + place * STRIDE + STATE) >>> 2] !== State.free) place++;
+  return place === MAX_INODES ? undefined : inodeAt(mem, inodesAt + place * STRIDE);
+}
+
+/** Makes a place free.  The table is locked. */
+function leave(inode: Inode): void {
+  const { mem } = inode;
+  const table = tableOf(mem);
+  inode.state = State.free;
+  let { reach } = table;
+  const stateIndex = (place: number): number => (table.inodesAt + place * STRIDE + STATE) >>> 2;
+  while (reach > 0 && mem.u32[stateIndex(reach - 1)] === State.free) reach--;
+  table.reach = reach;
+}
 
 /**
  * A reference to an inode, which `iput` gives back.  -EUCLEAN for a number or an inode that cannot be,
@@ -100,7 +122,7 @@ const NUMBER = Inode.offset("number");
 export function iget(sb: SuperBlock, number: number): Inode | number {
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
-  const inode = find(sb.mem, State.live, number) ?? read(sb, number);
+  const inode = findLive(sb.mem, number) ?? read(sb, number);
   if (typeof inode !== "number") inode.references += 1;
   mutexUnlock(mutex);
   return inode;
@@ -108,7 +130,7 @@ export function iget(sb: SuperBlock, number: number): Inode | number {
 
 function read(sb: SuperBlock, number: number): Inode | number {
   if (!(number >= 1 && number <= sb.inodeCount)) return -Errno.EUCLEAN;
-  const inode = find(sb.mem, State.free);
+  const inode = findFree(sb.mem);
   if (inode === undefined) return -Errno.ENFILE;
   const buffer = getInodeBlock(sb, number);
   if (typeof buffer === "number") return buffer;
@@ -116,7 +138,7 @@ function read(sb: SuperBlock, number: number): Inode | number {
   if (result === 0) {
     take(inode, buffer, number);
     result = checkMapping(inode);
-    if (result < 0) inode.state = State.free;
+    if (result < 0) leave(inode);
   }
   if (result < 0) releaseBuffer(buffer);
   return result < 0 ? result : inode;
@@ -124,6 +146,8 @@ function read(sb: SuperBlock, number: number): Inode | number {
 
 /** Fills a free place from a raw inode. */
 function take(inode: Inode, buffer: Buffer, number: number): void {
+  const table = tableOf(inode.mem);
+  table.reach = Math.max(table.reach, (inode.at - table.inodesAt) / STRIDE + 1);
   inode.state = State.live;
   inode.references = 0;
   inode.number = number;
@@ -186,7 +210,7 @@ export function iput(inode: Inode): number {
 
 function giveUp(inode: Inode): void {
   releaseBuffer(bufferAt(inode.mem, inode.bufferAt));
-  inode.state = State.free;
+  leave(inode);
 }
 
 /** kernel: ext4_evict_inode */
@@ -228,7 +252,7 @@ export function newInode(handle: Handle, directory: Inode, mode: number): Inode 
   if (number < 0) return number;
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
-  const inode = find(sb.mem, State.free);
+  const inode = findFree(sb.mem);
   const buffer = inode === undefined ? -Errno.ENFILE : getInodeBlock(sb, number);
   if (inode !== undefined && typeof buffer !== "number") {
     take(inode, buffer, number);

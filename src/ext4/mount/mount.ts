@@ -2,18 +2,20 @@
 // descriptors is checked against the others and against the media's size before anything uses it, so
 // that the code behind it may index with them.
 
+import { errnoName } from "../../machine/errors.ts";
 import { header, allocate, Root, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
 import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
+import { iget, inodeAt, iput } from "../inodes/cache.ts";
 import { commit } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
 import { checkGroups } from "./groups.ts";
 import { Incompat, ReadOnlyCompat, Compat, unsupportedFeatures } from "../media/features.ts";
 import { RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
-import { OLD_INODE_SIZE } from "../media/inode.ts";
+import { OLD_INODE_SIZE, ROOT_INODE } from "../media/inode.ts";
 import {
   CHECKSUM_CRC32C,
   RawSuperBlock,
@@ -65,8 +67,23 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     forgetAll(sb);
     return { message: damage };
   }
+  const root = keepRoot(sb);
+  if (root < 0) {
+    forgetAll(sb);
+    return {
+      message: `the root directory cannot be read (${errnoName(root)}): run e2fsck on the image first`,
+    };
+  }
   sb.mounted = 1;
   return sb;
+}
+
+/** Takes the reference that keeps the root directory's inode in memory.  Returns 0.  kernel: sb->s_root */
+function keepRoot(sb: SuperBlock): number {
+  const root = iget(sb, ROOT_INODE);
+  if (typeof root === "number") return root;
+  sb.rootAt = root.at;
+  return 0;
 }
 
 function forgetAll(sb: SuperBlock): number {
@@ -80,10 +97,12 @@ export function unmount(sb: SuperBlock): number {
   const result = commit(sb);
   if (result < 0) return result;
   const { superBuffer } = sb;
+  iput(inodeAt(sb.mem, sb.rootAt));
   const busy = forgetAll(sb);
   if (busy < 0) {
     const again = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
     sb.superBuffer = typeof again === "number" ? superBuffer : again.at;
+    keepRoot(sb);
     return busy;
   }
   sb.mounted = 0;

@@ -8,7 +8,7 @@
 import { deserialize, serialize } from "node:v8";
 import { allocateControl } from "../../machine/layout.ts";
 import { KIB } from "../../machine/limits.ts";
-import type { Memory } from "../../machine/memory.ts";
+import { utf8, type Memory } from "../../machine/memory.ts";
 
 const Kind = { nothing: 0, number: 1, text: 2, bytes: 3, structured: 4 } as const;
 type Kind = (typeof Kind)[keyof typeof Kind];
@@ -19,7 +19,6 @@ const BLOCK = 32;
 const MAX_RESULT = 256 * KIB;
 const SLOT = HEAD + MAX_RESULT;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Room for the results of `tasks` tasks.  At boot; returns its address. */
@@ -40,7 +39,7 @@ export function storeResult(mem: Memory, results: number, task: number, value: u
   const at = results + task * SLOT;
   if (value === undefined) return put(mem, at, Kind.nothing, undefined);
   if (value instanceof Uint8Array) return put(mem, at, Kind.bytes, value);
-  if (typeof value === "string") return put(mem, at, Kind.text, encoder.encode(value));
+  if (typeof value === "string") return put(mem, at, Kind.text, utf8(value));
   if (typeof value === "number") {
     put(mem, at, Kind.number, undefined);
     mem.f64[(at + 8) >>> 3] = value;
