@@ -18,7 +18,6 @@ const SnapshotState = struct("snapshot", {
   lock: quiet, // 1 while a task adds a page; no task stops in there, so waiting is spinning
   touchedAt: u32, // a byte a page: touched since the last restore
   slotsAt: u32, // a word a page: which undo slot holds its copy, plus one
-  hashesAt: u32, // a double an undo slot: the hash of the copy, -1 until asked for
   listAt: u32, // pages touched since the last restore, in order
   count: u32, // how many
   slots: u32, // undo slots in use
@@ -38,7 +37,6 @@ export function initSnapshot(mem: Memory): void {
   state.maxSlots = (view.undo.length - view.slab.length) >>> PAGE_SHIFT;
   state.touchedAt = allocateControl(mem, allPages);
   state.slotsAt = allocateControl(mem, allPages * 4);
-  state.hashesAt = allocateControl(mem, state.maxSlots * 8);
   state.listAt = allocateControl(mem, state.maxSlots * 4);
   state.slabCopy = view.undo.start;
 }
@@ -91,7 +89,6 @@ function addPage(mem: Memory, state: SnapshotState, page: number): void {
     }
     const slot = state.slots++;
     mem.u32[slotIndex] = slot + 1;
-    mem.f64[(state.hashesAt >>> 3) + slot] = -1;
     mem.copy(undoSlot(mem, slot), page * PAGE_SIZE, PAGE_SIZE);
   }
   mem.u32[(state.listAt >>> 2) + state.count] = page;
@@ -118,25 +115,20 @@ export function touchedPages(mem: Memory): number {
   return stateOf(mem).count;
 }
 
-const HASH_RANGE = 2 ** 52;
-
 /**
  * A 52-bit hash of the machine's state relative to the snapshot: equal states have equal hashes, in
  * whatever order their pages were touched, and a page that was changed and changed back does not count.
  */
 export function hashState(mem: Memory): number {
-  const view = header(mem);
+  const { slab } = header(mem);
   const state = stateOf(mem);
-  let sum = mem.bulk.hash(view.slab.start, state.slabLength, 0);
+  let sum = mem.bulk.difference(slab.start, state.slabCopy, state.slabLength);
   for (let i = 0; i < state.count; i++) {
     const page = mem.u32[(state.listAt >>> 2) + i] as number;
     const slot = (mem.u32[(state.slotsAt >>> 2) + page] as number) - 1;
-    const known = (state.hashesAt >>> 3) + slot;
-    if (mem.f64[known] === -1) mem.f64[known] = mem.bulk.hash(undoSlot(mem, slot), PAGE_SIZE, page);
-    sum += mem.bulk.hash(page * PAGE_SIZE, PAGE_SIZE, page) - (mem.f64[known] as number);
-    // One range at most above or below, so that no sum leaves the exact integers.
-    if (sum < 0) sum += HASH_RANGE;
-    else if (sum >= HASH_RANGE) sum -= HASH_RANGE;
+    sum = (sum + mem.bulk.difference(page * PAGE_SIZE, undoSlot(mem, slot), PAGE_SIZE)) % HASH_RANGE;
   }
   return sum;
 }
+
+const HASH_RANGE = 2 ** 52;

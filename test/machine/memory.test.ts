@@ -140,3 +140,25 @@ test("every string has the bytes that TextEncoder gives it, lone surrogates too"
     expect(utf8(text)).toEqual(new TextEncoder().encode(text));
   }
 });
+
+test("a difference is 0 between equal ranges, and else depends on where they differ and on what is there", () => {
+  const mem = Memory.create(65536);
+  const copy = AT + 8192;
+  for (let i = 0; i < 4096; i++) mem.u8[AT + i] = mem.u8[copy + i] = i & 0xff;
+  const difference = (): number => mem.bulk.difference(AT, copy, 4096);
+  expect(difference()).toBe(0);
+  const seen = new Set<number>();
+  for (let i = 0; i < 4096; i++) {
+    for (const bit of [1, 0x80]) {
+      mem.u8[AT + i]! ^= bit;
+      seen.add(difference());
+      mem.u8[AT + i]! ^= bit;
+    }
+  }
+  expect(seen.size).toBe(8192);
+  expect(difference()).toBe(0);
+  mem.u8[AT + 64] = 1;
+  const before = difference();
+  mem.u8[copy + 70]! ^= 1; // a line counts as it is, however much of it differs
+  expect(difference()).toBe(before);
+});
