@@ -5,7 +5,7 @@
 // filled, and maps it unwritten: nobody zeroes it, nobody converts it, and the store is lost.
 
 import { expect, test } from "vitest";
-import { breaks, survives } from "../support/history.ts";
+import { breaks, survives } from "./claims.ts";
 
 test("as proposed, a store into a hole that fallocate has just reserved is lost", async () => {
   const { message, switches } = await breaks("ext4-xip-inline", "store-beside-fallocate", "no-lost-write");

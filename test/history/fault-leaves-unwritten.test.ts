@@ -5,7 +5,7 @@
 // Neither does the fault handler of the patch that was posted in December 2013.
 
 import { expect, test } from "vitest";
-import { besides, breaks, survives } from "../support/history.ts";
+import { besides, breaks, survives } from "./claims.ts";
 
 test("under the posted patch a store maps stale bytes around it", async () => {
   const { message } = await breaks("ext4-xip-v2", "two-store-faults", "no-stale-data");

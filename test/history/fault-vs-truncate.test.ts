@@ -6,7 +6,7 @@
 // faults share and truncate holds alone: dax_sem in ext2, i_mmap_sem in ext4, invalidateSem here.
 
 import { expect, test } from "vitest";
-import { breaks, survives } from "../support/history.ts";
+import { breaks, survives } from "./claims.ts";
 
 const without = ["ext2-xip", "ext4-xip-v2", "ext4-xip-inline"];
 

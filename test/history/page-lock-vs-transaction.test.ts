@@ -6,7 +6,7 @@
 // the inversion of the two locks is reported in runs that do not meet it.
 
 import { expect, test } from "vitest";
-import { besides, breaks, survives, withChange } from "../support/history.ts";
+import { besides, breaks, survives, withChange } from "./claims.ts";
 import { both, dropping, replacing } from "../support/mutate.ts";
 
 const SERIALIZED = "ext4-xip-serialized";

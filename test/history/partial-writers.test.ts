@@ -8,7 +8,7 @@
 // writes drop it before they convert; so does the proposal once its i_mutex is taken out.
 
 import { expect, test } from "vitest";
-import { breaks, survives, withChange } from "../support/history.ts";
+import { breaks, survives, withChange } from "./claims.ts";
 import { dropping } from "../support/mutate.ts";
 
 const INLINE = "ext4-xip-inline";

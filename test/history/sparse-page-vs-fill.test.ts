@@ -8,7 +8,7 @@
 // there the zero page was taken out before the hole was filled.
 
 import { expect, test } from "vitest";
-import { besides, breaks, survives, withChange } from "../support/history.ts";
+import { besides, breaks, survives, withChange } from "./claims.ts";
 import { both, inFunction, replacing } from "../support/mutate.ts";
 
 const EXT2 = "ext2-xip";

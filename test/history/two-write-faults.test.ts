@@ -5,7 +5,7 @@
 // not have that one: it looks again under its mutex, and zeroes a block only before anybody can find it.
 
 import { expect, test } from "vitest";
-import { breaks, survives } from "../support/history.ts";
+import { breaks, survives } from "./claims.ts";
 
 test("as proposed, the second of two write faults zeroes what the first one's process stored", async () => {
   const { message, switches } = await breaks("ext4-xip-inline", "two-store-faults", "no-lost-write");

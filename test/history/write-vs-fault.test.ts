@@ -5,7 +5,7 @@
 // The proposal of December 2013 has the race three times over: its reads zero and convert as its faults do.
 
 import { expect, test } from "vitest";
-import { breaks, survives } from "../support/history.ts";
+import { breaks, survives } from "./claims.ts";
 
 const INLINE = "ext4-xip-inline";
 const shapes: { other: string; scenario: string }[] = [

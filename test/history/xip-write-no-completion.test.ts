@@ -7,7 +7,7 @@
 // goes by the extent's state, such as a mount without XIP, reads zeros: the write is lost.
 
 import { expect, test } from "vitest";
-import { besides, breaks, survives } from "../support/history.ts";
+import { besides, breaks, survives } from "./claims.ts";
 
 test("under the posted patch one task alone reads what the media held before, beside its own bytes", async () => {
   const { message, switches } = await breaks("ext4-xip-v2", "preallocated-write", "no-stale-data");

@@ -94,3 +94,12 @@ export function indexed(image: Uint8Array): Uint8Array {
 export function dumpe2fs(image: Uint8Array): string {
   return withFile(image, (file) => run("dumpe2fs", [file]).text);
 }
+
+/** A file's bytes as debugfs finds them; holes and unwritten blocks are zeros. */
+export function debugfsDump(image: Uint8Array, name: string): Uint8Array {
+  return withFile(image, (file) => {
+    const { text } = run("debugfs", ["-R", `dump ${name} ${file}.dump`, file]);
+    if (text !== "") throw new Error(`debugfs dump ${name}: ${text}`);
+    return new Uint8Array(readFileSync(`${file}.dump`));
+  });
+}

@@ -3,11 +3,11 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { explore, replay, type PromiseName, type Violation } from "../../src/index.ts";
-import { writeMutant, type Change } from "./mutate.ts";
+import { writeMutant, type Change } from "../support/mutate.ts";
 
 /** A scenario that stands beside the tests of history, by its name. */
 export const besides = (name: string): string =>
-  fileURLToPath(new URL(`../history/scenarios/${name}.js`, import.meta.url));
+  fileURLToPath(new URL(`./scenarios/${name}.js`, import.meta.url));
 
 /**
  * The design breaks the promise in the scenario, and the schedule that is printed breaks it again, with the

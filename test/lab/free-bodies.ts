@@ -1,0 +1,42 @@
+// What the threads of free-running.test.ts do: one process each, mixed random calls on shared files, for a time.
+
+import { runAs } from "../../src/machine/cpu.ts";
+import type { Memory } from "../../src/machine/memory.ts";
+import { endProcess } from "../../src/lab/oracles/endstate.ts";
+import { checkWeights, workloadScenario, type Workload } from "../../src/lab/workload.ts";
+import { ChaosEngine } from "../../src/sched/chaos.ts";
+import { Sys } from "../../src/syscalls/sys.ts";
+import { design } from "../../src/xip/designs/ext4-xip-serialized.ts";
+import { serveFaults } from "../../src/xip/fault.ts";
+
+export const WORKLOAD: Workload = {
+  weights: checkWeights({
+    write: 4,
+    read: 2,
+    load: 2,
+    store: 2,
+    truncate: 2,
+    fallocate: 2,
+    append: 1,
+    fsync: 1,
+  }),
+  tasks: 4,
+  files: 3,
+  seed: 7,
+};
+
+/** Makes calls for so many milliseconds; returns how many processes it has been. */
+export function mixed(mem: Memory, _at: number, milliseconds: number, task: number): number {
+  serveFaults(mem, design);
+  let lives = 0;
+  const body = workloadScenario(WORKLOAD, () => lives).tasks[`task-${task}`];
+  if (body === undefined) throw new Error(`the workload has no task ${task}`);
+  const sys = new Sys(mem, design, task);
+  runAs(task, new ChaosEngine(mem, task, { seed: WORKLOAD.seed, rate: 0.02 }));
+  for (const end = performance.now() + milliseconds; performance.now() < end; lives++) {
+    body(sys);
+    // Descriptors and mappings go, what was written stays.
+    endProcess(mem, task);
+  }
+  return lives;
+}
