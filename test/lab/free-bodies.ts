@@ -1,7 +1,7 @@
 // What the threads of free-running.test.ts do: one process each, mixed random calls on shared files, for a time.
 
 import { runAs } from "../../src/machine/cpu.ts";
-import type { Memory } from "../../src/machine/memory.ts";
+import { PAGE_SIZE, type Memory } from "../../src/machine/memory.ts";
 import { endProcess } from "../../src/lab/oracles/endstate.ts";
 import { checkWeights, workloadScenario, type Workload } from "../../src/lab/workload.ts";
 import { ChaosEngine } from "../../src/sched/chaos.ts";
@@ -39,4 +39,23 @@ export function mixed(mem: Memory, _at: number, milliseconds: number, task: numb
     endProcess(mem, task);
   }
   return lives;
+}
+
+/**
+ * Makes the extent tree of a file of its own one level high and takes that away again, over and over: the
+ * block that one task's tree gives up is the next one's.  Returns how often.
+ */
+export function churnTrees(mem: Memory, _at: number, milliseconds: number, task: number): number {
+  serveFaults(mem, design);
+  const sys = new Sys(mem, design, task);
+  const block = new Uint8Array(PAGE_SIZE).fill(task + 1);
+  const fd = sys.open(`/tree-${task}`, "w+");
+  let times = 0;
+  for (const end = performance.now() + milliseconds; performance.now() < end; times++) {
+    sys.fallocate(fd, 0, 0, 12 * PAGE_SIZE);
+    for (let at = 1; at < 12; at += 2) sys.pwrite(fd, block, at * PAGE_SIZE);
+    sys.ftruncate(fd, PAGE_SIZE);
+  }
+  sys.close(fd);
+  return times;
 }

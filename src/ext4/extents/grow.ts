@@ -118,6 +118,15 @@ function newNode(handle: Handle, path: Path, depth: number): Buffer | number {
 }
 
 /**
+ * Frees the block of a node that nothing leads to any more.  Its buffer goes first: once the block is free
+ * another file's tree may take it, and the buffer with it.
+ */
+export function freeNode(handle: Handle, path: Path, block: number): number {
+  forget(handle, block);
+  return freeBlocks(handle, superBlock(path.mem), block, 1);
+}
+
+/**
  * Makes the tree as low as it can be; the path leads to nothing of use afterwards.  Costs a look at two
  * counts when there is nothing to do.  kernel: ext4_ext_try_to_merge_up, for every depth
  */
@@ -129,15 +138,14 @@ export function lift(handle: Handle, path: Path): number {
     const count = entryCount(mem, child);
     if (count > maxEntries(mem, root)) return 0;
     const block = indexChild(mem, root, 0);
-    const freed = openNode(handle, path, 0) || freeBlocks(handle, superBlock(mem), block, 1);
-    if (freed < 0) return freed;
+    const opened = openNode(handle, path, 0);
+    if (opened < 0) return opened;
     initNode(mem, root, maxEntries(mem, root), nodeDepth(mem, child));
     mem.copy(entryAt(root, 0), entryAt(child, 0), count * ENTRY_SIZE);
     setEntryCount(mem, root, count);
     addBlocks(inode, -1);
-    const closed = closeNode(handle, path, 0);
+    const closed = closeNode(handle, path, 0) || freeNode(handle, path, block);
     if (closed < 0) return closed;
-    forget(handle, block);
     const led = descend(path, 0);
     if (led < 0) return led;
   }

@@ -1,6 +1,6 @@
 // Taking blocks away from a file.
 //
-// Leaf by leaf from the end of the range down, so that nodes lose their last entries first.  A block is
+// Leaf by leaf from the end of the range down, so that nodes lose their last entries first.  A data block is
 // freed before its entry goes and both happen in one handle, so whatever stops a removal half-way leaves a
 // whole tree.  The only thing that needs space is a hole in the middle of one extent, and that comes first.
 
@@ -10,14 +10,13 @@ import { note, Note } from "../../machine/trace.ts";
 import { freeBlocks } from "../alloc/blocks.ts";
 import type { Buffer } from "../buffer.ts";
 import { addBlocks, type Inode } from "../inode.ts";
-import { forget } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { entryBlock, entryCount, initNode, maxEntries } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
 import { extentIsGood } from "./check.ts";
 import { extentOf, insertExtent, removeEntries, setExtent } from "./edit.ts";
 import type { Extent } from "./extent.ts";
-import { lift, makeRoom } from "./grow.ts";
+import { freeNode, lift, makeRoom } from "./grow.ts";
 import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from "./path.ts";
 
 /**
@@ -148,10 +147,9 @@ function removeNode(handle: Handle, path: Path, level: number): number {
   const opened = openNode(handle, path, level - 1);
   if (opened < 0) return opened;
   removeEntries(mem, parent, position, 1);
-  const result = closeNode(handle, path, level - 1) || freeBlocks(handle, superBlock(mem), block, 1);
-  if (result < 0) return result;
-  forget(handle, block);
   addBlocks(inode, -1);
+  const result = closeNode(handle, path, level - 1) || freeNode(handle, path, block);
+  if (result < 0) return result;
   const closed = closeNode(handle, path, 0);
   if (closed < 0) return closed;
   if (entryCount(mem, parent) > 0) return position > 0 ? 0 : correctIndexes(handle, path, level - 1);
