@@ -52,6 +52,11 @@ export type Inode = ViewOf<typeof Inode>;
 const SIZE = Inode.offset("size");
 const TREE_ROOT = RawInode.offset("i_block");
 const BLOCKS = RawInode.offset("i_blocks_lo");
+const MTIME = RawInode.offset("i_mtime");
+const MTIME_EXTRA = RawInode.offset("i_mtime_extra");
+const EXTRA_SIZE_FIELD = RawInode.offset("i_extra_isize");
+/** What i_extra_isize says when all times have their second word. */
+const TIMES_END = RawInode.offset("i_crtime_extra") + 4 - OLD_INODE_SIZE;
 
 /** The address of the root of the inode's extent tree. */
 export function treeRoot(inode: Inode): number {
@@ -118,9 +123,11 @@ export function isSymlink(inode: Inode): boolean {
 
 /** Whether the inode's data carries the machine's time already. */
 export function modifiedNow(inode: Inode): boolean {
-  const { seconds, nanoseconds } = header(inode.mem);
-  const raw = rawInode(inode);
-  return raw.i_mtime === seconds && (!hasExtraTimes(inode) || raw.i_mtime_extra === nanoseconds << 2);
+  const { mem, rawAt } = inode;
+  const { seconds, nanoseconds } = header(mem);
+  // Words, not a view: every write asks.
+  if (mem.u32[(rawAt + MTIME) >>> 2] !== seconds) return false;
+  return !hasExtraTimes(inode) || mem.u32[(rawAt + MTIME_EXTRA) >>> 2] === nanoseconds << 2;
 }
 
 /** Puts the machine's time into the raw inode: `modified` for its data, and always for the inode itself. */
@@ -140,8 +147,7 @@ export function setTimes(handle: Handle, inode: Inode, modified: boolean): numbe
 }
 
 function hasExtraTimes(inode: Inode): boolean {
-  const end = RawInode.offset("i_crtime_extra") + 4 - OLD_INODE_SIZE;
-  return rawInode(inode).i_extra_isize >= end;
+  return (inode.mem.u16[(inode.rawAt + EXTRA_SIZE_FIELD) >>> 1] as number) >= TIMES_END;
 }
 
 export interface Stat {

@@ -75,6 +75,9 @@ const UNUSED = ExtentIndex.offset("ei_unused");
 const read16 = (mem: Memory, at: number): number => mem.u16[at >>> 1] as number;
 const read32 = (mem: Memory, at: number): number => mem.u32[at >>> 2] as number;
 
+/** 48 bits.  Without the upper ones it stays an integer for the compiler, which keeps doubles on the heap. */
+const wide = (high: number, low: number): number => (high === 0 ? low : high * 2 ** 32 + low);
+
 export function initNode(mem: Memory, node: number, max: number, depth: number): void {
   mem.u16[node >>> 1] = EXTENT_MAGIC;
   mem.u16[(node + ENTRIES) >>> 1] = 0;
@@ -140,7 +143,7 @@ export function setExtentLength(
 /** The first media block of an extent. */
 export function extentMedia(mem: Memory, node: number, index: number): number {
   const at = entryAt(node, index);
-  return read16(mem, at + START_HIGH) * 2 ** 32 + read32(mem, at + START_LOW);
+  return wide(read16(mem, at + START_HIGH), read32(mem, at + START_LOW));
 }
 
 export function setExtentMedia(mem: Memory, node: number, index: number, media: number): void {
@@ -152,7 +155,7 @@ export function setExtentMedia(mem: Memory, node: number, index: number, media: 
 /** The media block of the node below an index. */
 export function indexChild(mem: Memory, node: number, index: number): number {
   const at = entryAt(node, index);
-  return read16(mem, at + LEAF_HIGH) * 2 ** 32 + read32(mem, at + LEAF_LOW);
+  return wide(read16(mem, at + LEAF_HIGH), read32(mem, at + LEAF_LOW));
 }
 
 export function setIndex(mem: Memory, node: number, index: number, block: number, child: number): void {
