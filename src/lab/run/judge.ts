@@ -15,7 +15,7 @@ import { hashRecords, recordsOverflowed, resetRecords, setRecording } from "../.
 import { Sys } from "../../syscalls/sys.ts";
 import type { Design } from "../../xip/design.ts";
 import type { MachineOptions } from "../options.ts";
-import { checkEndState } from "../oracles/endstate.ts";
+import { checkEndState, GoodStates } from "../oracles/endstate.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
 import { historyOf, recordedCalls, type RecordedCall } from "../oracles/history.ts";
 import { InitialFiles } from "../oracles/initial.ts";
@@ -44,9 +44,11 @@ export class Judge {
   readonly #keyAt: number;
   readonly #verdicts = new Map<number, Finding | undefined>();
   readonly #endStates = new Set<number>();
+  readonly #good = new GoodStates();
   #orders: Uint8Array | undefined;
   /** Of what the last run left; 0 when it was not judged. */
   lastHash = 0;
+  #endState = 0;
 
   /** Runs the setup, and takes the snapshot that every run starts from. */
   constructor(mem: Memory, scenario: Scenario, design: Design, options: MachineOptions, results: number) {
@@ -109,9 +111,9 @@ export class Judge {
   #hash(): number {
     const { mem, tasks } = this;
     const word = this.#keyAt >>> 3;
-    const endState = hashState(mem);
-    this.#endStates.add(endState);
-    mem.f64[word] = endState;
+    this.#endState = hashState(mem);
+    this.#endStates.add(this.#endState);
+    mem.f64[word] = this.#endState;
     mem.f64[word + 1] = hashRecords(mem);
     mem.f64[word + 2] = hashResults(mem, this.#results, tasks.length);
     return mem.bulk.hash(this.#keyAt, KEY, 0);
@@ -147,6 +149,8 @@ export class Judge {
         history,
         initial,
         names,
+        endState: this.#endState,
+        good: this.#good,
         paths: pathsIn([...this.#setup, ...calls]),
         claim: (sys) => this.#claim(sys),
       })
