@@ -101,13 +101,7 @@ export function bufferCache(mem: Memory): BufferCache {
   return rootView(mem, Root.buffers, BufferCache);
 }
 
-const LOCK = BufferCache.offset("lock");
 const NEXT = Buffer.offset("next");
-
-/** The cache's lock, as a view that is found without going through the cache's. */
-export function buffersLock(cache: BufferCache): LeafLock {
-  return viewAt(cache.mem, LeafLock, cache.at + LOCK);
-}
 
 /** The buffer whose head lies at an address. */
 export function bufferAt(mem: Memory, at: number): Buffer {
@@ -195,13 +189,13 @@ export function getNewBuffer(sb: SuperBlock, block: number): Buffer | number {
 function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
   if (!(block < sb.blockCount)) return -Errno.EUCLEAN;
   const cache = bufferCache(sb.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   let buffer = find(cache, block);
   const missed = buffer === undefined;
   if (buffer === undefined) {
     buffer = evict(cache);
     if (buffer === undefined) {
-      leafUnlock(buffersLock(cache));
+      leafUnlock(cache.lock);
       return -Errno.ENOMEM;
     }
     chain(cache, buffer, block);
@@ -210,7 +204,7 @@ function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
   touchHead(buffer);
   buffer.references += 1;
   buffer.flags |= BufferFlag.visited;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
   return buffer;
 }
 
@@ -223,11 +217,11 @@ function fill(sb: SuperBlock, buffer: Buffer, read: boolean): void {
 /** Gives a reference back.  kernel: brelse */
 export function releaseBuffer(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   assert(buffer.references > 0, "a buffer is released as often as it was taken");
   touchHead(buffer);
   buffer.references -= 1;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
 }
 
 /** The address of the buffer's bytes. */
@@ -256,10 +250,10 @@ export function setVerified(buffer: Buffer): void {
 
 function setFlag(buffer: Buffer, flag: number): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   touchHead(buffer);
   buffer.flags |= flag;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
 }
 
 /** Adds the buffer to those that commit writes: whether it was not one of them already. */
@@ -267,7 +261,7 @@ export function setDirty(buffer: Buffer): boolean {
   // No lock for what is so already: only commit clears the flag, and it waits for the caller's handle.
   if ((buffer.flags & BufferFlag.dirty) !== 0) return false;
   const cache = bufferCache(buffer.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   const clean = (buffer.flags & BufferFlag.dirty) === 0;
   if (clean) {
     touchHead(buffer);
@@ -275,7 +269,7 @@ export function setDirty(buffer: Buffer): boolean {
     cache.dirtyCount += 1;
     markBit(cache, (buffer.at - cache.headsAt) / Buffer.size, true);
   }
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
   return clean;
 }
 
@@ -325,21 +319,21 @@ const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 /** The buffer's bytes are on media now. */
 export function setClean(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   clearDirty(cache, buffer);
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
 }
 
 /** Drops the buffer of a freed block: its bytes must not be written any more, whoever still holds it. */
 export function dropBuffer(sb: SuperBlock, block: number): void {
   const cache = bufferCache(sb.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   const buffer = find(cache, block);
   if (buffer !== undefined) {
     clearDirty(cache, buffer);
     unlink(cache, buffer);
   }
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
 }
 
 /** Empties the cache.  -EBUSY when a buffer is held or dirty: then nothing is dropped. */

@@ -18,15 +18,7 @@ import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
-import {
-  bufferCache,
-  buffersLock,
-  dropBuffer,
-  getNewBuffer,
-  setDirty,
-  type Buffer,
-  type BufferCache,
-} from "../buffer.ts";
+import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { commit } from "./commit.ts";
 import { currentHandle, journalSem, type Handle } from "./state.ts";
@@ -36,10 +28,10 @@ const dirtyLimit = (cache: BufferCache): number => cache.capacity >>> 1;
 
 /** Whether the credits are promised now. */
 function promise(cache: BufferCache, credits: number): boolean {
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   const fits = cache.dirtyCount + cache.promised + credits <= dirtyLimit(cache);
   if (fits) cache.promised += credits;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
   return fits;
 }
 
@@ -76,9 +68,9 @@ export function journalStop(handle: Handle): number {
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
   const cache = bufferCache(handle.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   cache.promised -= handle.credits;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
@@ -113,9 +105,9 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
   }
   handle.credits -= 1;
   const cache = bufferCache(handle.mem);
-  leafLock(buffersLock(cache));
+  leafLock(cache.lock);
   cache.promised -= 1;
-  leafUnlock(buffersLock(cache));
+  leafUnlock(cache.lock);
   return 0;
 }
 

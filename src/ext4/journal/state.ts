@@ -1,7 +1,7 @@
 // What the journal keeps in memory: its lock, and a handle for each task.
 
 import { currentTask } from "../../machine/cpu.ts";
-import { allocate, Root, rootAt, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
+import { allocate, Root, rootAt, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { TASK_SLOTS } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
@@ -11,7 +11,6 @@ import { initRwSem, RwSem } from "../../locks/rwsem.ts";
 const Journal = struct("journal", {
   sem: embed(RwSem), // shared: a handle is running; exclusive: a commit is
 });
-const SEM = Journal.offset("sem");
 
 /** The handle of a task, which alone uses it; running while `depth` is not 0. */
 export const Handle = struct("handle", {
@@ -28,9 +27,9 @@ export function initJournal(mem: Memory): void {
   initRwSem(journalSem(mem), LockClass["journal.sem"]);
 }
 
-/** The lock between handles and commit, as a view made once: every handle takes it. */
+/** The lock between handles and commit. */
 export function journalSem(mem: Memory): RwSem {
-  return viewAt(mem, RwSem, rootAt(mem, Root.journal) + SEM);
+  return rootView(mem, Root.journal, Journal).sem;
 }
 
 /** The handle of the current task, running or not. */
