@@ -17,6 +17,8 @@ export interface ExploreOrder {
   readonly scenario: string;
   readonly design: string;
   readonly results: number;
+  /** Milliseconds before the first round: see WARM_MS. */
+  readonly warm: number;
   /** Milliseconds of each round. */
   readonly ms: number;
   readonly rounds: number;
@@ -60,7 +62,7 @@ export async function timeRuns(
   const session = new Session(mem, taskCount, body, judge.tasks);
   const random: RunFigures[] = [];
   const runOn: RunFigures[] = [];
-  round(judge, session, "random", 2 * order.ms);
+  round(judge, session, "random", order.warm);
   judge.keepOrders();
   for (let turn = 0; turn < order.rounds; turn++) {
     random.push(round(judge, session, "random", order.ms));
