@@ -27,6 +27,8 @@ export const Note = {
   sigbus: 16, // address, 0, 0
   copyPage: 17, // copy on write: inode number, file page, 0
   commit: 18, // blocks written, 0, 0
+  unconvert: 19, // inode number, file block, blocks
+  shift: 20, // inode number, first file block, how many blocks further (negative: nearer)
 } as const;
 export type Note = (typeof Note)[keyof typeof Note];
 

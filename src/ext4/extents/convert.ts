@@ -1,5 +1,5 @@
-// From unwritten to written.  This changes what the tree says of the blocks, not the blocks: from here on
-// a reader sees their bytes, so the caller has put good ones there first, or holds what keeps readers off.
+// Between unwritten and written.  This changes what the tree says of the blocks, not the blocks: who makes
+// them written has put good bytes there first, or holds what keeps readers off.
 //
 // One entry becomes up to three.  Room for them is made before the first of them changes, so a conversion
 // happens whole or, for want of space, not at all.
@@ -12,7 +12,7 @@ import type { Handle } from "../journal/state.ts";
 import { entryCount, extentLength, setExtentLength } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
 import { closeNode, descend, openNode, Path, releasePath } from "./path.ts";
-import { continues, extentOf, insertExtent, joins, mergeWithNext, setExtent } from "./edit.ts";
+import { continues, extentOf, insertExtent, joins, longest, mergeWithNext, setExtent } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
 import { extentIsGood } from "./check.ts";
 import { nextStart } from "./find.ts";
@@ -27,12 +27,23 @@ import { withZeroOut } from "./zero-out.ts";
  * kernel: ext4_ext_convert_to_initialized, ext4_convert_unwritten_extents_endio
  */
 export function convertExtent(handle: Handle, inode: Inode, start: number, count: number): number {
+  return change(handle, inode, start, count, State.written);
+}
+
+/** The other way: written blocks become unwritten, and read as zeros.  kernel: convert_initialized_extent */
+export function unconvertExtent(handle: Handle, inode: Inode, start: number, count: number): number {
+  return change(handle, inode, start, count, State.unwritten);
+}
+
+type Target = typeof State.written | typeof State.unwritten;
+
+function change(handle: Handle, inode: Inode, start: number, count: number, to: Target): number {
   assertHeldWrite(inode.dataSem);
   const path = new Path(inode);
   const end = start + count;
   let block = start;
   while (block < end) {
-    const next = convertNext(handle, path, block, end);
+    const next = changeNext(handle, path, block, end, to);
     if (next < 0) {
       releasePath(path);
       return next;
@@ -44,7 +55,7 @@ export function convertExtent(handle: Handle, inode: Inode, start: number, count
 }
 
 /** Converts what one extent has of a range, and returns the block behind it. */
-function convertNext(handle: Handle, path: Path, block: number, end: number): number {
+function changeNext(handle: Handle, path: Path, block: number, end: number, to: Target): number {
   const { mem, inode } = path;
   const found = descend(path, block);
   if (found < 0) return found;
@@ -54,64 +65,71 @@ function convertNext(handle: Handle, path: Path, block: number, end: number): nu
   if (!extentIsGood(superBlock(mem), extent)) return -Errno.EUCLEAN;
   const extentEnd = extent.start + extent.length;
   if (block >= extentEnd) return behind;
-  if (extent.state === State.written) return extentEnd;
-  const wanted = part(extent, block, Math.min(end, extentEnd));
-  const piece = withZeroOut(inode, extent, wanted);
-  const converted = convertPiece(handle, path, extent, piece);
+  if (extent.state === to) return extentEnd;
+  const wanted = part(extent, block, Math.min(end, extentEnd, block + longest(to)), to);
+  const converted = changePiece(handle, path, extent, wanted);
   if (converted < 0) return converted;
-  note(mem, Note.convert, inode.number, piece.start, piece.length);
+  note(mem, to === State.written ? Note.convert : Note.unconvert, inode.number, wanted.start, wanted.length);
   const lifted = lift(handle, path);
   if (lifted < 0) return lifted;
   return wanted.start + wanted.length;
 }
 
 /** The blocks of an extent from `start` to `end`, as they will be. */
-function part(extent: Extent, start: number, end: number): Extent {
-  return { start, length: end - start, media: extent.media + start - extent.start, state: State.written };
+function part(extent: Extent, start: number, end: number, state: Target): Extent {
+  return { start, length: end - start, media: extent.media + start - extent.start, state };
 }
 
-function convertPiece(handle: Handle, path: Path, extent: Extent, piece: Extent): number {
-  const left = piece.start - extent.start;
-  const right = extent.length - left - piece.length;
+function changePiece(handle: Handle, path: Path, extent: Extent, wanted: Extent): number {
   const opened = openNode(handle, path, path.depth);
   if (opened < 0) return opened;
-  if (left === 0 && right === 0) convertWhole(path, piece);
-  else if (!(left === 0 && previousTakes(path, extent, piece)) && !(right === 0 && nextTakes(path, piece))) {
-    return split(handle, path, extent, piece);
+  if (!takenByNeighbour(path, extent, wanted)) {
+    const piece = wanted.state === State.written ? withZeroOut(path.inode, extent, wanted) : wanted;
+    if (piece.length === extent.length) changeWhole(path, piece);
+    else if (!takenByNeighbour(path, extent, piece)) return split(handle, path, extent, piece);
   }
   return closeNode(handle, path, path.depth);
 }
 
-function convertWhole(path: Path, piece: Extent): void {
+function changeWhole(path: Path, piece: Extent): void {
   const { mem, leaf, position } = path;
   setExtent(mem, leaf, position, piece);
   const merged = [mergeWithNext(mem, leaf, position), mergeWithNext(mem, leaf, position - 1)];
   if (merged.includes(true)) note(mem, Note.merge, path.inode.number, piece.start, piece.length);
 }
 
-/** Moves the boundary to the written extent before: the common case, a file written from its start on. */
+/** Gives a piece at one end of an extent to the neighbour there, where that goes on as the piece will be. */
+function takenByNeighbour(path: Path, extent: Extent, piece: Extent): boolean {
+  const left = piece.start - extent.start;
+  const right = extent.length - left - piece.length;
+  if (left === 0 && right > 0) return previousTakes(path, extent, piece);
+  return left > 0 && right === 0 && nextTakes(path, extent, piece);
+}
+
+/** Moves the boundary to the extent before: the common case, a file written from its start on. */
 function previousTakes(path: Path, extent: Extent, piece: Extent): boolean {
   const { mem, leaf, position } = path;
   if (position === 0 || !continues(mem, leaf, position - 1, piece)) return false;
-  setExtentLength(mem, leaf, position - 1, extentLength(mem, leaf, position - 1) + piece.length, false);
+  const before = extentLength(mem, leaf, position - 1);
+  setExtentLength(mem, leaf, position - 1, before + piece.length, piece.state === State.unwritten);
   setExtent(mem, leaf, position, {
     start: piece.start + piece.length,
     length: extent.length - piece.length,
     media: piece.media + piece.length,
-    state: State.unwritten,
+    state: extent.state,
   });
   note(mem, Note.merge, path.inode.number, piece.start, piece.length);
   return true;
 }
 
-/** Moves the boundary to the written extent behind. */
-function nextTakes(path: Path, piece: Extent): boolean {
+/** Moves the boundary to the extent behind. */
+function nextTakes(path: Path, extent: Extent, piece: Extent): boolean {
   const { mem, leaf, position } = path;
   if (position + 1 >= entryCount(mem, leaf)) return false;
   const next = extentOf(mem, leaf, position + 1);
   if (!joins(piece, next)) return false;
   setExtent(mem, leaf, position + 1, { ...piece, length: piece.length + next.length });
-  setExtentLength(mem, leaf, position, extentLength(mem, leaf, position) - piece.length, true);
+  setExtentLength(mem, leaf, position, extent.length - piece.length, extent.state === State.unwritten);
   note(mem, Note.merge, path.inode.number, piece.start, piece.length);
   return true;
 }
@@ -128,7 +146,7 @@ function split(handle: Handle, path: Path, extent: Extent, piece: Extent): numbe
   const { leaf } = path;
   let { position } = path;
   if (left > 0) {
-    setExtentLength(mem, leaf, position, left, true);
+    setExtentLength(mem, leaf, position, left, extent.state === State.unwritten);
     insertExtent(mem, leaf, ++position, piece);
   } else {
     setExtent(mem, leaf, position, piece);
@@ -138,7 +156,7 @@ function split(handle: Handle, path: Path, extent: Extent, piece: Extent): numbe
       start: piece.start + piece.length,
       length: right,
       media: piece.media + piece.length,
-      state: State.unwritten,
+      state: extent.state,
     });
   }
   note(mem, Note.split, path.inode.number, extent.start, extent.length);

@@ -12,16 +12,20 @@ import type { Inode } from "../inode.ts";
 import { mediaAddress, superBlock } from "../super.ts";
 import { State, type Extent } from "./extent.ts";
 
-/** The piece of an unwritten extent to convert when `piece` is asked for; what it adds holds zeros. */
+/**
+ * The piece of an unwritten extent to convert when `piece` is asked for; what it adds holds zeros.  Nothing
+ * is added at the extent's end alone, and nothing where the extent reaches behind the end of the file.
+ * kernel: ext4_ext_convert_to_initialized
+ */
 export function withZeroOut(inode: Inode, extent: Extent, piece: Extent): Extent {
   const sb = superBlock(inode.mem);
   const limit = (sb.zerooutKb * 1024) / sb.blockSize;
-  if (limit === 0) return piece;
   const before = piece.start - extent.start;
   const behind = extent.length - before - piece.length;
-  const takeAll = extent.length <= limit;
-  const left = takeAll || (before + piece.length < limit && piece.length + behind > limit) ? before : 0;
-  const right = takeAll || piece.length + behind <= limit ? behind : 0;
+  const fileEnd = Math.max(Math.ceil(inode.diskSize / sb.blockSize), piece.start + piece.length);
+  if (limit === 0 || behind === 0 || extent.start + extent.length > fileEnd) return piece;
+  const right = piece.length + behind <= limit ? behind : 0;
+  const left = before + piece.length + right < limit ? before : 0;
   zero(inode, piece.media - left, left);
   zero(inode, piece.media + piece.length, right);
   return {
