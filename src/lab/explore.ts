@@ -8,7 +8,7 @@ import type { Design } from "../xip/design.ts";
 import { coreCount } from "./host/cores.ts";
 import { Crews } from "./host/crews.ts";
 import { checkJobOptions, Jobs, type Done, type JobOptions, type Work } from "./host/jobs.ts";
-import { loadDesign, loadScenario, placeOf } from "./load.ts";
+import { loadDesign, loadScenario, placeOf, type PlacedDesign } from "./load.ts";
 import { checkOptions, type MachineOptions } from "./options.ts";
 import { allocateResults } from "./run/results.ts";
 import type { SearchWork, ShardOrder, ShardReport } from "./run/shard.ts";
@@ -95,7 +95,7 @@ export async function exploreWith(
   }
   knownKeys("explore", options, ["design", ...SEARCH_KEYS]);
   const scenario = await loadScenario(given);
-  const design = placeOf(await loadDesign(options.design));
+  const design = await loadDesign(options.design);
   const work = checkSearch(options, taskNames(scenario).length);
   const machineOptions = { ...scenario.options, ...checkOptions(options.options) };
   const jobs = new Jobs<ShardReport>(crews, options);
@@ -155,14 +155,15 @@ function merge(reports: readonly ShardReport[]): Omit<ExploreResult, "elapsed"> 
 /** The work of one machine of an exploration or a replay. */
 export function shardOf(
   scenario: Scenario,
-  design: string,
+  placed: PlacedDesign,
   options: MachineOptions,
   work: ShardOrder["work"],
 ): Work {
+  const design = placeOf(placed);
   const tasks = taskNames(scenario);
   return {
     tasks,
-    machine: { size: scenario.size ?? DEFAULT_MEDIA, options },
+    machine: { size: scenario.size ?? DEFAULT_MEDIA, options: { ...placed.design.options, ...options } },
     module: "../run/shard.js",
     entry: "runShard",
     order: (mem, control): ShardOrder => ({

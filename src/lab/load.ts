@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Design } from "../xip/design.ts";
 import { designs } from "../xip/designs/index.ts";
+import { checkOptions } from "./options.ts";
 import { isScenario, type Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { list, shown, UsageError } from "./usage.ts";
@@ -98,5 +99,6 @@ function checkDesign(where: string, given: unknown): Design {
       throw new UsageError(`design ${design.name} has no function ${method}`);
     }
   }
+  checkOptions(design.options);
   return design as Design;
 }

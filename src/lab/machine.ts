@@ -43,7 +43,7 @@ export async function boot(options: BootOptions): Promise<Machine> {
   const checked = checkOptions(options.options);
   const size = checkSize(options.size);
   const image = await readImage(options.image);
-  const mem = bootMemory({ image, size, options: checked });
+  const mem = bootMemory({ image, size, options: { ...design.options, ...checked } });
   serveFaults(mem, design);
   return new Machine(mem, design);
 }

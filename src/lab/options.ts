@@ -7,7 +7,7 @@ import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 
 /** Tunables of a machine; each has a default. */
 export interface MachineOptions {
-  /** kernel: s_extent_max_zeroout_kb.  KiB up to which a write zeroes an unwritten extent instead of splitting it; default 0. */
+  /** kernel: s_extent_max_zeroout_kb.  KiB up to which a write zeroes an unwritten extent instead of splitting it; default what the design says, or 0. */
   extent_max_zeroout_kb?: number;
   /** Bytes of data copied between two steps, a power of two from 64 to 4096; default 4096. */
   piece?: number;

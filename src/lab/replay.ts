@@ -6,7 +6,7 @@ import type { Design } from "../xip/design.ts";
 import { Crews } from "./host/crews.ts";
 import { shardOf } from "./explore.ts";
 import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
-import { loadDesign, loadScenario, placeOf } from "./load.ts";
+import { loadDesign, loadScenario } from "./load.ts";
 import { optionsFromText } from "./options.ts";
 import type { ShardReport } from "./run/shard.ts";
 import type { Violation } from "./run/violation.ts";
@@ -56,7 +56,7 @@ export async function replay(
   const crews = new Crews();
   try {
     const jobs = new Jobs<ShardReport>(crews, options);
-    const work = shardOf(scenario, placeOf(design), machine, { kind: "replay", turns, times });
+    const work = shardOf(scenario, design, machine, { kind: "replay", turns, times });
     const [done] = await jobs.run([work], () => false);
     if (done?.report === undefined)
       return { reproduced: false, broken: 0, warning: "the replay was stopped before its end" };

@@ -70,7 +70,8 @@ export async function stress(options: StressOptions): Promise<StressResult> {
   checkJobOptions(options);
   const given = options.scenario === undefined ? workloadOf(options) : await loadScenario(options.scenario);
   if (options.scenario !== undefined) refuseWorkload(options);
-  const design = placeOf(await loadDesign(options.design));
+  const placed = await loadDesign(options.design);
+  const design = placeOf(placed);
   const chaos = options.chaos ?? 0;
   if (typeof chaos !== "number" || !(chaos >= 0 && chaos <= 1)) {
     throw new UsageError(`chaos is a share of steps from 0 to 1, not ${shown(chaos)}`);
@@ -95,7 +96,7 @@ export async function stress(options: StressOptions): Promise<StressResult> {
       chaos,
       limit,
     });
-    const spec = { size: scenario.size ?? DEFAULT_MEDIA, options: machine };
+    const spec = { size: scenario.size ?? DEFAULT_MEDIA, options: { ...placed.design.options, ...machine } };
     const work = { tasks, machine: spec, module: "../run/rounds.js", entry: "runRounds", order };
     const [done] = await jobs.run([work], () => false);
     const violation = done?.report?.violation;

@@ -5,6 +5,7 @@
 // The functions return a count or zero, or a negative error number; they throw only through bug().
 
 import type { Inode } from "../ext4/inode.ts";
+import type { MountOptions } from "../ext4/mount/mount.ts";
 import type { UserBuffer } from "../mm/user.ts";
 import type { Vma } from "../mm/space.ts";
 
@@ -36,6 +37,8 @@ export interface Design {
   /** Whether it is meant to keep every promise.  What a historical design breaks is a result, not a failure. */
   readonly sound: boolean;
   readonly locks: DesignLocks;
+  /** Mount options that it has when nobody says otherwise, by their Linux names. */
+  readonly options?: MountOptions;
 
   /**
    * Copies file bytes to the user: those from `position` up to `length` more or the end of the file.

@@ -26,7 +26,7 @@ export function bootKernel(design: Design, media: number | Uint8Array = DEFAULT_
   else mem.write(mediaAt(mem, 0), media);
   const made = typeof media === "number" ? makeFileSystem(mem) : undefined;
   if (made !== undefined) throw new Error(made.message);
-  const mounted = mount(mem);
+  const mounted = mount(mem, design.options);
   if ("message" in mounted) throw new Error(mounted.message);
   serveFaults(mem, design);
   return { mem, sys: (process = HOST_TASK) => new Sys(mem, design, process) };
