@@ -247,8 +247,9 @@ describe("matrix", () => {
       "ext4-xip-v2",
       "ext4-xip-inline",
       "ext4-xip-serialized",
+      "dax-6.1",
     ]);
-    expect(first).toMatch(/^preallocated-write +held +broken: stale +held +held$/);
+    expect(first).toMatch(/^preallocated-write +held +broken: stale +held +held +held$/);
     expect(stdout).toMatch(
       /^unwritten replay 'v1\/ext4-xip-v2\/preallocated-write\/[^']+' {2}# stale data$/m,
     );
