@@ -7,16 +7,15 @@ import { PAGE_SIZE } from "../machine/memory.ts";
 import { downWrite, upWrite } from "../locks/rwsem.ts";
 import { unconvertExtent } from "../ext4/extents/convert.ts";
 import { creditsFor } from "../ext4/extents/credits.ts";
-import { State } from "../ext4/extents/extent.ts";
 import { removeExtents } from "../ext4/extents/remove.ts";
 import { readSize, type Inode } from "../ext4/inode.ts";
 import { journalStart, journalStop } from "../ext4/journal/handle.ts";
 import { lookUp } from "../ext4/map.ts";
 import { shiftExtents } from "../ext4/ranges/shift.ts";
-import { mediaAddress, superBlock } from "../ext4/super.ts";
+import { superBlock } from "../ext4/super.ts";
 import { unmapRange } from "../mm/mapping.ts";
-import { mediaBlock, pagesIn, zeroBytes } from "./copy.ts";
-import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles } from "./space.ts";
+import { pagesIn } from "./copy.ts";
+import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, zeroPart } from "./space.ts";
 
 const PUNCH_HOLE = 0x02;
 const COLLAPSE_RANGE = 0x08;
@@ -100,18 +99,6 @@ function zeroEdges(inode: Inode, offset: number, end: number): number {
   const error = zeroPart(inode, offset, head);
   if (error < 0) return error;
   return zeroPart(inode, Math.max(head, end - (end % PAGE_SIZE)), end);
-}
-
-/** Zeroes bytes of one block, if it is written: anything else reads as zeros already. */
-function zeroPart(inode: Inode, from: number, to: number): number {
-  if (from >= to) return 0;
-  const block = Math.floor(from / PAGE_SIZE);
-  const extent = lookUp(inode, block);
-  if (typeof extent === "number") return extent;
-  if (extent.state !== State.written) return 0;
-  const at = mediaAddress(superBlock(inode.mem), mediaBlock(extent, block));
-  zeroBytes(inode.mem, at + (from % PAGE_SIZE), to - from);
-  return 0;
 }
 
 function removeBlocks(inode: Inode, first: number, stop: number): number {

@@ -21,14 +21,18 @@ export const FALLOC_FL_KEEP_SIZE = 1;
  * into view what lies behind the end.  Returns 0.
  */
 export function zeroTail(inode: Inode, size: number): number {
-  const from = size % PAGE_SIZE;
-  if (from === 0) return 0;
-  const block = (size - from) / PAGE_SIZE;
+  return zeroPart(inode, size, pagesIn(size) * PAGE_SIZE);
+}
+
+/** Zeroes bytes of one block, if it is written: anything else reads as zeros already.  Returns 0. */
+export function zeroPart(inode: Inode, from: number, to: number): number {
+  if (from >= to) return 0;
+  const block = Math.floor(from / PAGE_SIZE);
   const extent = lookUp(inode, block);
   if (typeof extent === "number") return extent;
   if (extent.state !== State.written) return 0;
   const at = mediaAddress(superBlock(inode.mem), mediaBlock(extent, block));
-  zeroBytes(inode.mem, at + from, PAGE_SIZE - from);
+  zeroBytes(inode.mem, at + (from % PAGE_SIZE), to - from);
   return 0;
 }
 
