@@ -3,21 +3,21 @@
 //
 // Lock order: file.positionMutex > whatever the design takes.
 
-import { lookUp } from "../ext4/map.ts";
-import { State } from "../ext4/extents/extent.ts";
-import { type Inode, isDirectory, readSize } from "../ext4/inode.ts";
-import { mutexLock, mutexUnlock } from "../locks/mutex.ts";
-import { downRead, upRead } from "../locks/rwsem.ts";
-import { Errno } from "../machine/errors.ts";
-import { MIB } from "../machine/limits.ts";
-import { PAGE_SIZE } from "../machine/memory.ts";
-import { USER_END } from "../mm/space.ts";
-import { type UserBuffer, userAddress, userBytes } from "../mm/user.ts";
-import { isOffset, type UserRange } from "./arguments.ts";
-import type { Caller } from "./process.ts";
-import { type File, isReadable, isWritable } from "./file.ts";
-import { MAX_FILE_SIZE, MAX_TRANSFER, O, Seek } from "./flags.ts";
-import { Call, type CallRecord, recordBytes, recordFile } from "./record.ts";
+import { lookUp } from "../../ext4/map.ts";
+import { State } from "../../ext4/extents/extent.ts";
+import { type Inode, isDirectory, readSize } from "../../ext4/inode.ts";
+import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { downRead, upRead } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
+import { MIB } from "../../machine/limits.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
+import { USER_END } from "../../mm/space.ts";
+import { type UserBuffer, userAddress, userBytes } from "../../mm/user.ts";
+import { isOffset, type UserRange } from "../arguments.ts";
+import type { Caller } from "../process.ts";
+import { type File, isReadable, isWritable } from "../file.ts";
+import { MAX_FILE_SIZE, MAX_TRANSFER, O, Seek } from "../flags.ts";
+import { Call, type CallRecord, recordBytes, recordFile } from "../record.ts";
 import { resolve } from "./region.ts";
 
 /** As a position: that of the file description, which moves on. */

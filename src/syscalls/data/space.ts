@@ -1,18 +1,18 @@
 // Calls that change or show which space an open file has: ftruncate, fallocate, fiemap, fsync.
 
-import { extents } from "../ext4/extents/find.ts";
-import { State } from "../ext4/extents/extent.ts";
-import { downRead, upRead } from "../locks/rwsem.ts";
-import { Errno } from "../machine/errors.ts";
-import { PAGE_SIZE } from "../machine/memory.ts";
-import { isInt, isOffset } from "./arguments.ts";
-import type { Caller } from "./process.ts";
-import { commit } from "../ext4/journal/commit.ts";
-import { superBlock } from "../ext4/super.ts";
-import { type Inode, isDirectory, isFile } from "../ext4/inode.ts";
-import { type CallRecord, recordFile } from "./record.ts";
-import { type File, isWritable } from "./file.ts";
-import { Fallocate, MAX_FILE_SIZE } from "./flags.ts";
+import { extents } from "../../ext4/extents/find.ts";
+import { State } from "../../ext4/extents/extent.ts";
+import { downRead, upRead } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
+import { isInt, isOffset } from "../arguments.ts";
+import type { Caller } from "../process.ts";
+import { commit } from "../../ext4/journal/commit.ts";
+import { superBlock } from "../../ext4/super.ts";
+import { type Inode, isDirectory, isFile } from "../../ext4/inode.ts";
+import { type CallRecord, recordFile } from "../record.ts";
+import { type File, isWritable } from "../file.ts";
+import { Fallocate, MAX_FILE_SIZE } from "../flags.ts";
 
 /** Sets the size of an open file.  Returns 0 or an error number.  kernel: do_sys_ftruncate */
 export function truncateDescriptor(

@@ -3,19 +3,19 @@
 //
 // A mapping holds its inode, not the description it was made from: the descriptor may be closed.
 
-import { ihold, inodeAt } from "../ext4/inodes/cache.ts";
-import { isFile } from "../ext4/inode.ts";
-import { downRead, upRead } from "../locks/rwsem.ts";
-import { Errno } from "../machine/errors.ts";
-import { PAGE_SIZE } from "../machine/memory.ts";
-import { mapRegion, unmapRegion } from "../mm/region.ts";
-import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../mm/space.ts";
-import { loadUser, storeUser } from "../mm/user.ts";
-import { isOffset } from "./arguments.ts";
-import type { Caller } from "./process.ts";
-import { type File, putInode } from "./file.ts";
-import { MAX_FILE_SIZE, Msync, O } from "./flags.ts";
-import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "./record.ts";
+import { ihold, inodeAt } from "../../ext4/inodes/cache.ts";
+import { isFile } from "../../ext4/inode.ts";
+import { downRead, upRead } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
+import { mapRegion, unmapRegion } from "../../mm/region.ts";
+import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../../mm/space.ts";
+import { loadUser, storeUser } from "../../mm/user.ts";
+import { isOffset } from "../arguments.ts";
+import type { Caller } from "../process.ts";
+import { type File, putInode } from "../file.ts";
+import { MAX_FILE_SIZE, Msync, O } from "../flags.ts";
+import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "../record.ts";
 
 const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
 

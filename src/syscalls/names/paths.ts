@@ -3,18 +3,18 @@
 // Every process has the root directory as its own: "a/b" is "/a/b".  Every task is root, so no mode is
 // checked.
 
-import { listNames } from "../ext4/directory/entries.ts";
-import { type Inode, isDirectory, isFile, isSymlink, type Stat, statOf } from "../ext4/inode.ts";
-import { InodeFlag } from "../ext4/media/inode.ts";
-import { create, readLink, unlink, walk, walkParent } from "../ext4/names.ts";
-import { superBlock } from "../ext4/super.ts";
-import { downRead, upRead } from "../locks/rwsem.ts";
-import { Errno } from "../machine/errors.ts";
-import { isOffset } from "./arguments.ts";
-import { putInode } from "./file.ts";
-import { MAX_FILE_SIZE, O } from "./flags.ts";
-import { type Caller, openDescriptor } from "./process.ts";
-import { type CallRecord, recordFile } from "./record.ts";
+import { listNames } from "../../ext4/directory/entries.ts";
+import { type Inode, isDirectory, isFile, isSymlink, type Stat, statOf } from "../../ext4/inode.ts";
+import { InodeFlag } from "../../ext4/media/inode.ts";
+import { create, readLink, unlink, walk, walkParent } from "../../ext4/names.ts";
+import { superBlock } from "../../ext4/super.ts";
+import { downRead, upRead } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
+import { isOffset } from "../arguments.ts";
+import { putInode } from "../file.ts";
+import { MAX_FILE_SIZE, O } from "../flags.ts";
+import { type Caller, openDescriptor } from "../process.ts";
+import { type CallRecord, recordFile } from "../record.ts";
 
 /** Ends in a way that names a directory: then a file of that name is none. */
 const namesDirectory = (path: string): boolean => path.endsWith("/");

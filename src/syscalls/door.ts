@@ -1,0 +1,52 @@
+// The door between programs and the kernel: a call is entered (a step, and a record while calls are
+// recorded), the kernel does it, the call is left, and a negative result becomes a SysError.
+
+import { SysError } from "./error.ts";
+import type { Caller } from "./process.ts";
+import { type Call, callName, type CallRecord, recordPath } from "./record.ts";
+
+export class Door {
+  readonly caller: Caller;
+
+  constructor(caller: Caller) {
+    this.caller = caller;
+  }
+
+  /** Enters a call, with the path it is given. */
+  begin(call: Call, path?: string): CallRecord | undefined {
+    const record = this.caller.begin(call);
+    if (record !== undefined && path !== undefined) recordPath(record, path);
+    return record;
+  }
+
+  /** Leaves a call whose result is a number. */
+  finish(call: Call, record: CallRecord | undefined, result: number, path?: string): number {
+    this.caller.end(record, result);
+    if (result < 0) throw new SysError(result, callName(call), { path });
+    return result;
+  }
+
+  /** Leaves a call whose result is bytes. */
+  bytes(call: Call, record: CallRecord | undefined, result: Uint8Array | number): Uint8Array {
+    if (typeof result === "number") throw this.#failure(call, record, result);
+    this.caller.end(record, result.length);
+    return result;
+  }
+
+  /** Leaves a call whose result is something else. */
+  answer<T extends object | string>(
+    call: Call,
+    record: CallRecord | undefined,
+    result: T | number,
+    path?: string,
+  ): T {
+    if (typeof result === "number") throw this.#failure(call, record, result, path);
+    this.caller.end(record, 0);
+    return result;
+  }
+
+  #failure(call: Call, record: CallRecord | undefined, error: number, path?: string): SysError {
+    this.caller.end(record, error);
+    return new SysError(error, callName(call), { path });
+  }
+}
