@@ -11,7 +11,7 @@
 import { Cell, QuietCell } from "./cell.ts";
 import type { Memory } from "./memory.ts";
 
-type Kind = "u8" | "u16" | "u32" | "f64" | "bytes" | "cell" | "quiet" | "struct";
+type Kind = "u8" | "u16" | "u32" | "u32be" | "f64" | "bytes" | "cell" | "quiet" | "struct";
 
 /** The type of a field; `T` is what reading it gives, `Plain` whether it can be assigned. */
 export interface Field<T, Plain extends boolean> {
@@ -57,6 +57,8 @@ export type ViewOf<S> = S extends Struct<infer F> ? View<F> : never;
 export const u8: Field<number, true> = { kind: "u8", size: 1, align: 1 };
 export const u16: Field<number, true> = { kind: "u16", size: 2, align: 2 };
 export const u32: Field<number, true> = { kind: "u32", size: 4, align: 4 };
+/** The most significant byte first, as the journal has its numbers. */
+export const u32be: Field<number, true> = { kind: "u32be", size: 4, align: 4 };
 /** For counts and sizes beyond 32 bits: exact up to 2^53. */
 export const f64: Field<number, true> = { kind: "f64", size: 8, align: 8 };
 /** A word that tasks use at once; its operations announce themselves. */
@@ -108,8 +110,17 @@ const PLAIN = {
   f64: (offset: number) => `f64[(this.at + ${offset}) >>> 3]`,
 } as const;
 
+/** A number with its four bytes in the opposite order. */
+export function swapBytes(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
 /** The source of a field's accessors. */
 function accessors({ name, offset, field: { kind } }: FieldPlace): string {
+  if (kind === "u32be") {
+    const word = `this.mem.${PLAIN.u32(offset)}`;
+    return `get ${name}() { return swap(${word}); } set ${name}(value) { ${word} = swap(value); }`;
+  }
   if (kind in PLAIN) {
     const element = PLAIN[kind as keyof typeof PLAIN](offset);
     return `get ${name}() { return this.mem.${element}; } set ${name}(value) { this.mem.${element} = value; }`;
@@ -147,7 +158,11 @@ function viewClass(name: string, places: readonly FieldPlace[]): ViewClass {
       ${places.map(accessors).join("\n")}
     };`;
   // eslint-disable-next-line no-new-func -- names and offsets of declarations, nothing from outside
-  return new Function("make", "refuse", source)(Object.fromEntries(makers), refuse) as ViewClass;
+  return new Function("make", "refuse", "swap", source)(
+    Object.fromEntries(makers),
+    refuse,
+    swapBytes,
+  ) as ViewClass;
 }
 
 /** Declares a struct.  Throws at import when it has not the size that `options` expects. */
