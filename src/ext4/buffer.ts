@@ -21,6 +21,7 @@ import type { Memory } from "../machine/memory.ts";
 import { touch } from "../machine/snapshot.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { LeafLock, leafLock, leafUnlock } from "../locks/leaf.ts";
+import { damaged } from "./damage.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "./super.ts";
 
 const BufferFlag = {
@@ -187,7 +188,7 @@ export function getNewBuffer(sb: SuperBlock, block: number): Buffer | number {
 }
 
 function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
-  if (!(block < sb.blockCount)) return -Errno.EUCLEAN;
+  if (!(block < sb.blockCount)) return damaged(sb.mem, "block", block);
   const cache = bufferCache(sb.mem);
   leafLock(cache.lock);
   let buffer = find(cache, block);

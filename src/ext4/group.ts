@@ -1,5 +1,6 @@
 // Group descriptors: where they lie, and their fields.  Mount has checked every block number in them.
 
+import { allBits, setBits } from "./alloc/bits.ts";
 import { bufferAt, bufferData, getBuffer, Kind, releaseBuffer, setKind, type Buffer } from "./buffer.ts";
 import { hasGroupChecksums, type SuperBlock } from "./super.ts";
 import { Compat, ReadOnlyCompat } from "./media/features.ts";
@@ -66,25 +67,14 @@ export function groupFlag(sb: SuperBlock, raw: RawGroup, flag: number): boolean 
   return hasGroupChecksums(sb) && (raw.bg_flags & flag) !== 0;
 }
 
-/** Whether any of the blocks holds the file system's own structures.  kernel: ext4_inode_block_valid */
-export function overlapsMetadata(sb: SuperBlock, start: number, count: number): boolean | number {
-  const end = start + count;
-  const from = Math.floor((start - sb.firstDataBlock) / sb.blocksPerGroup);
-  const to = Math.floor((end - 1 - sb.firstDataBlock) / sb.blocksPerGroup);
-  for (let group = from; group <= to; group++) {
-    if (start < firstBlockOf(sb, group) + baseBlocks(sb, group)) return true;
-  }
-  // With flex_bg the bitmaps and tables of a group may lie in any other.
-  for (let group = 0; group < sb.groupCount; group++) {
-    const buffer = getGroup(sb, group);
-    if (typeof buffer === "number") return buffer;
-    const raw = rawGroup(sb, buffer, group);
-    const hit =
-      (raw.bg_block_bitmap_lo >= start && raw.bg_block_bitmap_lo < end) ||
-      (raw.bg_inode_bitmap_lo >= start && raw.bg_inode_bitmap_lo < end) ||
-      (raw.bg_inode_table_lo < end && start < raw.bg_inode_table_lo + tableBlocks(sb));
-    releaseGroup(buffer);
-    if (hit) return true;
-  }
-  return false;
+/** Whether any of the blocks holds a structure of the file system's own.  kernel: ext4_sb_block_valid */
+export function overlapsMetadata(sb: SuperBlock, start: number, count: number): boolean {
+  return !allBits(sb.mem, sb.ownBlocksAt, 0, start, start + count);
+}
+
+/** Says that blocks hold a structure of the file system's own: false when another one lies there.  At mount. */
+export function claimOwnBlocks(sb: SuperBlock, start: number, count: number): boolean {
+  const free = !overlapsMetadata(sb, start, count);
+  setBits(sb.mem, sb.ownBlocksAt, 1, start, start + count);
+  return free;
 }

@@ -9,6 +9,7 @@ import { Errno } from "../machine/errors.ts";
 import { MAX_NAME, MAX_PATH, MAX_SYMLINKS } from "../machine/limits.ts";
 import { utf8 } from "../machine/memory.ts";
 import { downRead, downWrite, upRead, upWrite } from "../locks/rwsem.ts";
+import { damaged } from "./damage.ts";
 import { addName, lookupName, removeName } from "./directory/entries.ts";
 import { indexBlocks } from "./directory/hash-tree.ts";
 import { creditsFor } from "./extents/credits.ts";
@@ -132,12 +133,13 @@ export function readLink(inode: Inode): Uint8Array | number {
   if (!isSymlink(inode)) return -Errno.EINVAL;
   const { mem, size } = inode;
   if ((inode.flags & InodeFlag.extents) === 0) {
-    return size < SHORT_SYMLINK ? mem.read(rawInode(inode).i_block, size) : -Errno.EUCLEAN;
+    const fits = size < SHORT_SYMLINK;
+    return fits ? mem.read(rawInode(inode).i_block, size) : damaged(mem, "symlink", inode.number);
   }
-  if (size > BLOCK_SIZE) return -Errno.EUCLEAN;
+  if (size > BLOCK_SIZE) return damaged(mem, "symlink", inode.number);
   const found = lookUp(inode, 0);
   if (typeof found === "number") return found;
-  if (found.state !== State.written) return -Errno.EUCLEAN;
+  if (found.state !== State.written) return damaged(mem, "symlink", inode.number);
   return mem.read(mediaAddress(superBlock(mem), found.media), size);
 }
 

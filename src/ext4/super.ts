@@ -1,6 +1,6 @@
 // The mounted file system: what the superblock says, checked once at mount, and the counters that change.
 //
-//   immutable while mounted   everything above `allocMutex`
+//   immutable while mounted   everything above `allocMutex`, but for `damaged` and `readOnly` (damage.ts)
 //   under allocMutex          freeBlocks, freeInodes, countsChanged, and all bitmaps and group descriptors
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
 //   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
@@ -8,6 +8,7 @@
 //
 // Lock order: handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
 
+import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
 import { mediaAt } from "../machine/pmem.ts";
 import { rootView, Root } from "../machine/layout.ts";
@@ -43,6 +44,11 @@ export const SuperBlock = struct("superblock", {
   superBuffer: u32, // the superblock's buffer, pinned: its address
   rootAt: u32, // the root directory's inode, kept in memory: every path starts there
   zerooutKb: u32, // mount option extent_max_zeroout_kb
+  ownBlocksAt: u32, // a bit for each block that holds a structure of the file system's own
+  onErrors: u32, // s_errors
+  findingsAt: u32, // what each task found damaged (damage.ts)
+  damaged: u32, // not 0: damage was found since the mount
+  readOnly: u32, // not 0: no more changes, for that reason
 
   allocMutex: embed(Mutex),
   freeBlocks: u32,
@@ -72,5 +78,7 @@ export function hasGroupChecksums(sb: SuperBlock): boolean {
 
 /** Where a block lies on media: the address of its first byte. */
 export function mediaAddress(sb: SuperBlock, block: number): number {
+  // Block numbers are checked where they come from the media; behind the last block lies somebody else's memory.
+  if (!(block < sb.blockCount)) bug(`block ${block} is to be reached, of ${sb.blockCount}`);
   return mediaAt(sb.mem, block * BLOCK_SIZE);
 }

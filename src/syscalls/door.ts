@@ -1,6 +1,7 @@
 // The door between programs and the kernel: a call is entered (a step, and a record while calls are
 // recorded), the kernel does it, the call is left, and a negative result becomes a SysError.
 
+import { takeFinding } from "../ext4/damage.ts";
 import { SysError } from "./error.ts";
 import type { Caller } from "./process.ts";
 import { type Call, callName, type CallRecord, recordPath } from "./record.ts";
@@ -22,13 +23,13 @@ export class Door {
   /** Leaves a call whose result is a number. */
   finish(call: Call, record: CallRecord | undefined, result: number, path?: string): number {
     this.caller.end(record, result);
-    if (result < 0) throw new SysError(result, callName(call), { path });
+    if (result < 0) throw this.failure(call, result, { path });
     return result;
   }
 
   /** Leaves a call whose result is bytes. */
   bytes(call: Call, record: CallRecord | undefined, result: Uint8Array | number): Uint8Array {
-    if (typeof result === "number") throw this.#failure(call, record, result);
+    if (typeof result === "number") this.#leave(call, record, result);
     this.caller.end(record, result.length);
     return result;
   }
@@ -40,13 +41,18 @@ export class Door {
     result: T | number,
     path?: string,
   ): T {
-    if (typeof result === "number") throw this.#failure(call, record, result, path);
+    if (typeof result === "number") this.#leave(call, record, result, path);
     this.caller.end(record, 0);
     return result;
   }
 
-  #failure(call: Call, record: CallRecord | undefined, error: number, path?: string): SysError {
+  /** The error to throw, with what is damaged where that is why. */
+  failure(call: Call, error: number, where: { path?: string | undefined; address?: number }): SysError {
+    return new SysError(error, callName(call), { ...where, reason: takeFinding(this.caller.mem, error) });
+  }
+
+  #leave(call: Call, record: CallRecord | undefined, error: number, path?: string): never {
     this.caller.end(record, error);
-    return new SysError(error, callName(call), { path });
+    throw this.failure(call, error, { path });
   }
 }

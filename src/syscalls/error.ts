@@ -55,17 +55,25 @@ export class SysError extends Error {
   /** Of a load or store: the address that could not be reached.  The bytes before it were. */
   readonly address?: number;
 
-  constructor(errno: number, syscall: string, where: { path?: string; address?: number } = {}) {
+  /** Of a call that met damage on the media: which structure it is, in a sentence. */
+  readonly reason?: string;
+
+  constructor(
+    errno: number,
+    syscall: string,
+    where: { path?: string; address?: number; reason?: string } = {},
+  ) {
     const code = errnoName(errno);
     const sentence = sentences[code as ErrnoName] ?? "unknown error";
-    const { path, address } = where;
+    const { path, address, reason } = where;
     const place =
       path !== undefined ? ` '${path}'` : address !== undefined ? ` at 0x${address.toString(16)}` : "";
-    super(`${code}: ${sentence}, ${syscall}${place}`);
+    super(`${code}: ${sentence}, ${syscall}${place}${reason === undefined ? "" : `: ${reason}`}`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
     if (path !== undefined) this.path = path;
     if (address !== undefined) this.address = address;
+    if (reason !== undefined) this.reason = reason;
   }
 }

@@ -26,13 +26,12 @@ import {
 } from "./data/space.ts";
 import { HERE, readAt, readDescriptor, seekDescriptor, writeAt, writeDescriptor } from "./data/transfer.ts";
 import { Door } from "./door.ts";
-import { SysError } from "./error.ts";
 import { initFiles } from "./file.ts";
 import { Msync, O, Seek } from "./flags.ts";
 import { NameCalls } from "./names/calls.ts";
 import { openPath, statDescriptor } from "./names/paths.ts";
 import { Caller, initProcesses } from "./process.ts";
-import { Call, callName, initRecords } from "./record.ts";
+import { Call, initRecords } from "./record.ts";
 
 /** Makes processes, open files and call records.  At boot, after the file system and the address spaces. */
 export function initSyscalls(mem: Memory): void {
@@ -221,7 +220,7 @@ export class Sys extends NameCalls {
   }
 
   #signal(call: Call, { errno, address }: Fault): never {
-    throw new SysError(errno, callName(call), { address });
+    throw this.#door.failure(call, errno, { address });
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { array, assert, constantFrom, integer, nat, property, record } from "fast-check";
 import { expect, test } from "vitest";
+import { takeFinding } from "../../src/ext4/damage.ts";
 import { listNames } from "../../src/ext4/directory/entries.ts";
 import { State } from "../../src/ext4/extents/extent.ts";
 import { extents } from "../../src/ext4/extents/find.ts";
@@ -15,9 +16,14 @@ import { mediaAddress, type SuperBlock } from "../../src/ext4/super.ts";
 import { downRead, upRead } from "../../src/locks/rwsem.ts";
 import { Errno } from "../../src/machine/errors.ts";
 import { MIB } from "../../src/machine/limits.ts";
+import { designs } from "../../src/xip/designs/index.ts";
+import type { Design } from "../../src/xip/design.ts";
 import { mkfs } from "../support/e2fsprogs.ts";
-import { mountedMachine } from "../support/machine.ts";
+import { bootKernel, codeOf } from "../support/kernel.ts";
+import { imageOf, mountedMachine } from "../support/machine.ts";
 import { allocate, allocateAll, changing, convert, imageNow, must, remove } from "./model.ts";
+
+const design = designs.get("dax-6.1") as Design;
 
 interface Damaged {
   image: Uint8Array;
@@ -119,9 +125,44 @@ test("a leaf that two indexes lead to is taken on one way only", () => {
   view.setUint32(24, 100, true);
   view.setUint32(28, view.getUint32(16, true), true);
   view.setUint32(32, 0, true);
-  const { sb } = mountedMachine({ image });
+  const { mem, sb } = mountedMachine({ image });
   const file = must(iget(sb, 12));
   expect(must(lookUp(file, 0)).state).toBe(State.written);
   expect(changing(file, () => extents(file))).toBe(-Errno.EUCLEAN);
+  expect(takeFinding(mem, -Errno.EUCLEAN)).toMatch(
+    /^the extent tree of inode 12 is damaged: its node in block \d+$/,
+  );
+  expect(takeFinding(mem, -Errno.EUCLEAN)).toBeUndefined();
   expect(remove(file, 0, 1000)).toBe(-Errno.EUCLEAN);
+});
+
+/** The image with another s_errors: what to do when damage is found. */
+const onErrors = (image: Uint8Array, value: number): Uint8Array => {
+  const copy = image.slice();
+  new DataView(copy.buffer).setUint16(1024 + 0x3c, value, true);
+  return copy;
+};
+
+test("after damage the file system goes on or takes no more changes, as s_errors says", () => {
+  const { image, leaf } = prepare(["-O", "^metadata_csum"]);
+  new DataView(image.buffer).setUint16(leaf, 0x1234, true);
+  for (const [value, expected] of [
+    [1, "none"],
+    [2, "EROFS"],
+    [3, "EROFS"],
+    [77, "none"],
+  ] as const) {
+    const { mem, sys } = bootKernel(design, onErrors(image, value));
+    const calls = sys();
+    const fd = calls.open("/file", "r+");
+    expect(codeOf(() => calls.open("/before", "w+"))).toBe("none");
+    expect(() => calls.fiemap(fd)).toThrow(/structure needs cleaning.*extent tree of inode 12/);
+    expect(codeOf(() => calls.open("/after", "w+"))).toBe(expected);
+    expect(codeOf(() => calls.ftruncate(fd, 7))).toBe(expected === "none" ? "EUCLEAN" : expected);
+    expect(codeOf(() => calls.open("/before", "r+"))).toBe(expected);
+    expect(codeOf(() => calls.open("/before", "r"))).toBe("none");
+    // The image says so from the next commit on.
+    calls.sync();
+    expect(new DataView(imageOf(mem).buffer).getUint16(1024 + 0x3a, true)).toBe(3);
+  }
 });

@@ -3,9 +3,9 @@
 // mke2fs leaves the bitmaps of empty groups unwritten and says so in the descriptor; such a bitmap follows from the
 // layout.  It stays so on media until the first allocation in the group.  The caller has sb.allocMutex.
 
-import { Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { getBuffer, isVerified, Kind, releaseBuffer, setKind, setVerified, type Buffer } from "../buffer.ts";
+import { badChecksum, damaged } from "../damage.ts";
 import { baseBlocks, blocksOf, firstBlockOf, groupFlag, tableBlocks } from "../group.ts";
 import { crc32c } from "../media/checksum.ts";
 import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, RawGroup } from "../media/group.ts";
@@ -38,7 +38,7 @@ export function getInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Bu
     sb.mem.fill(bitmap.data, 0, BLOCK_SIZE);
     setBits(sb.mem, bitmap.data, 1, sb.inodesPerGroup, BITS);
   } else if (!sumFits(sb, bitmap, sb.inodesPerGroup, raw.bg_inode_bitmap_csum_lo, wideInodeSum(sb, raw))) {
-    return refuse(bitmap, -Errno.EFSBADCRC);
+    return refuse(bitmap, badChecksum(sb.mem, "inodeBitmapSum", group));
   }
   setVerified(bitmap);
   return bitmap;
@@ -96,10 +96,10 @@ function makeBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup, bitmap: B
 /** A bitmap that calls the group's own structures free would have them overwritten.  kernel: ext4_valid_block_bitmap */
 function checkBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup, bitmap: Buffer): number {
   if (!sumFits(sb, bitmap, sb.blocksPerGroup, raw.bg_block_bitmap_csum_lo, wideBlockSum(sb, raw))) {
-    return -Errno.EFSBADCRC;
+    return badChecksum(sb.mem, "blockBitmapSum", group);
   }
   for (const { from, to } of ownRanges(sb, group, raw)) {
-    if (!allBits(sb.mem, bitmap.data, 1, from, to)) return -Errno.EUCLEAN;
+    if (!allBits(sb.mem, bitmap.data, 1, from, to)) return damaged(sb.mem, "blockBitmap", group);
   }
   return 0;
 }

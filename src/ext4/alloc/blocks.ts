@@ -8,6 +8,7 @@
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -106,8 +107,7 @@ function longestRun(
 /** Marks a free run as used; it lies in one group. */
 function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
   // A bitmap may lie: the file system's own structures are nobody's data.
-  const overlaps = overlapsMetadata(sb, run.start, run.count);
-  if (overlaps !== false) return overlaps === true ? -Errno.EUCLEAN : overlaps;
+  if (overlapsMetadata(sb, run.start, run.count)) return damaged(sb.mem, "ownBlock", run.start);
   const group = Math.floor((run.start - sb.firstDataBlock) / sb.blocksPerGroup);
   const bit = run.start - firstBlockOf(sb, group);
   const result = mark(handle, sb, group, bit, bit + run.count, 1);
@@ -119,7 +119,9 @@ function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
  * free already: then nothing of its group is freed.
  */
 export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count: number): number {
-  if (!(start >= sb.firstDataBlock && count > 0 && start + count <= sb.blockCount)) return -Errno.EUCLEAN;
+  if (!(start >= sb.firstDataBlock && count > 0 && start + count <= sb.blockCount)) {
+    return damaged(sb.mem, "dataRange", start, count);
+  }
   mutexLock(sb.allocMutex);
   const result = free(handle, sb, start, count);
   mutexUnlock(sb.allocMutex);
@@ -127,8 +129,7 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
 }
 
 function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
-  const overlaps = overlapsMetadata(sb, start, count);
-  if (overlaps !== false) return overlaps === true ? -Errno.EUCLEAN : overlaps;
+  if (overlapsMetadata(sb, start, count)) return damaged(sb.mem, "ownBlock", start);
   for (let block = start; block < start + count;) {
     const group = Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
     const first = firstBlockOf(sb, group);
@@ -163,9 +164,9 @@ function markIn(
   if (typeof bitmap === "number") return bitmap;
   const freed = value === 0 ? to - from : from - to;
   const left = raw.bg_free_blocks_count_lo + freed;
-  const damaged =
+  const wrong =
     left < 0 || left > blocksOf(sb, group) || !allBits(sb.mem, bitmap.data, value === 1 ? 0 : 1, from, to);
-  if (!damaged) {
+  if (!wrong) {
     getWriteAccess(handle, bitmap);
     setBits(sb.mem, bitmap.data, value, from, to);
     dirtyMetadata(handle, bitmap);
@@ -177,5 +178,5 @@ function markIn(
     sb.countsChanged = 1;
   }
   releaseBuffer(bitmap);
-  return damaged ? -Errno.EUCLEAN : 0;
+  return wrong ? damaged(sb.mem, "freeBlocks", group) : 0;
 }

@@ -6,6 +6,7 @@
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { getGroup, groupFlag, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -91,7 +92,9 @@ function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGrou
 
 /** Frees an inode's number.  -EUCLEAN when it is out of range, reserved or free already. */
 export function freeInode(handle: Handle, sb: SuperBlock, inode: number, isDirectory: boolean): number {
-  if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) return -Errno.EUCLEAN;
+  if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) {
+    return damaged(sb.mem, "reservedInode", inode);
+  }
   mutexLock(sb.allocMutex);
   const group = groupOf(sb, inode);
   const descriptors = getGroup(sb, group);
@@ -116,9 +119,9 @@ function release(
   const raw = rawGroup(sb, descriptors, group);
   const bitmap = getInodeBitmap(sb, group, raw);
   if (typeof bitmap === "number") return bitmap;
-  const damaged =
+  const wrong =
     !allBits(sb.mem, bitmap.data, 1, index, index + 1) || raw.bg_free_inodes_count_lo >= sb.inodesPerGroup;
-  if (!damaged) {
+  if (!wrong) {
     getWriteAccess(handle, bitmap);
     setBits(sb.mem, bitmap.data, 0, index, index + 1);
     dirtyMetadata(handle, bitmap);
@@ -130,5 +133,5 @@ function release(
     sb.countsChanged = 1;
   }
   releaseBuffer(bitmap);
-  return damaged ? -Errno.EUCLEAN : 0;
+  return wrong ? damaged(sb.mem, "freeInodes", group) : 0;
 }

@@ -3,7 +3,6 @@
 // A block that comes from the media is trusted when its entries fill it exactly and its checksum is right.
 // Its buffer is then marked as this directory's, and from there on only this folder changes it.
 
-import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import {
   bufferData,
@@ -15,6 +14,7 @@ import {
   setVerified,
   type Buffer,
 } from "../buffer.ts";
+import { badChecksum, damaged } from "../damage.ts";
 import { State } from "../extents/extent.ts";
 import type { Inode } from "../inode.ts";
 import { lookUp } from "../map.ts";
@@ -45,7 +45,9 @@ export function readBlock(directory: Inode, block: number): Buffer | number {
   const sb = superBlock(directory.mem);
   const found = lookUp(directory, block);
   if (typeof found === "number") return found;
-  if (found.state !== State.written) return found.state === State.hole ? 0 : -Errno.EUCLEAN;
+  if (found.state !== State.written) {
+    return found.state === State.hole ? 0 : damaged(sb.mem, "directory", directory.number, block);
+  }
   const buffer = getBuffer(sb, found.media + block - found.start);
   if (typeof buffer === "number") return buffer;
   const result = isTrusted(directory, buffer) ? 0 : check(sb, directory, buffer, block);
@@ -61,11 +63,13 @@ function isTrusted(directory: Inode, buffer: Buffer): boolean {
 
 /** 0 for a good block, which is then marked; -EFSBADCRC, -EUCLEAN. */
 function check(sb: SuperBlock, directory: Inode, buffer: Buffer, block: number): number {
-  if (buffer.kind !== Kind.plain || !entriesAreGood(sb, buffer)) return -Errno.EUCLEAN;
+  if (buffer.kind !== Kind.plain || !entriesAreGood(sb, buffer)) {
+    return damaged(sb.mem, "directory", directory.number, block);
+  }
   const node = isHashNode(directory, bufferData(buffer), block);
   if (hasChecksums(sb)) {
     const good = node ? hashChecksumIsGood(directory, bufferData(buffer)) : checksumIsGood(directory, buffer);
-    if (!good) return -Errno.EFSBADCRC;
+    if (!good) return badChecksum(sb.mem, "directorySum", directory.number, block);
   }
   // A hash node is never changed, only made a linear block; its kind says so, should it be written all the same.
   setKind(buffer, node ? Kind.plain : Kind.directory, directory.number, directory.generation);

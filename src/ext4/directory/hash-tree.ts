@@ -2,8 +2,8 @@
 // flag goes, and what is left is a linear directory.  A tree that names are added to without being kept
 // would make them unfindable, and keeping it is not worth its code for directories of a few files.
 
-import { Errno } from "../../machine/errors.ts";
 import { bufferData, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { beginInodeChange, markInodeDirty, rawInode, type Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -23,7 +23,7 @@ export function indexBlocks(directory: Inode): number[] | number {
   if (!isIndexed(directory)) return [];
   const { mem } = directory;
   const root = readBlock(directory, 0);
-  if (typeof root === "number") return -Errno.EUCLEAN;
+  if (typeof root === "number") return root < 0 ? root : damaged(mem, "hashTree", directory.number);
   const at = bufferData(root);
   const { indirect_levels } = HashRootInfo.of(mem, at + HASH_ROOT_INFO_AT);
   const entriesAt = hashEntriesAt(at, true);
@@ -37,7 +37,7 @@ export function indexBlocks(directory: Inode): number[] | number {
           (_, i) => HashEntry.of(mem, entriesAt + i * HashEntry.size).block,
         );
   releaseBuffer(root);
-  return isGood ? [0, ...children] : -Errno.EUCLEAN;
+  return isGood ? [0, ...children] : damaged(mem, "hashTree", directory.number);
 }
 
 /** The root hides behind ".", which must leave it room, and "..". */
@@ -55,9 +55,11 @@ export function makeLinear(handle: Handle, directory: Inode): number {
   if (typeof blocks === "number") return blocks;
   for (const block of blocks) {
     const buffer = readBlock(directory, block);
-    if (typeof buffer === "number") return -Errno.EUCLEAN;
-    const isNode = isHashNode(directory, bufferData(buffer), block);
-    const result = isNode ? clearNode(handle, directory, buffer, block === 0) : -Errno.EUCLEAN;
+    if (typeof buffer === "number" && buffer < 0) return buffer;
+    if (typeof buffer === "number") return damaged(directory.mem, "hashTree", directory.number);
+    const result = isHashNode(directory, bufferData(buffer), block)
+      ? clearNode(handle, directory, buffer, block === 0)
+      : damaged(directory.mem, "hashTree", directory.number);
     releaseBuffer(buffer);
     if (result < 0) return result;
   }

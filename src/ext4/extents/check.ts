@@ -4,7 +4,6 @@
 // entries lie within the range of its index.  A walk therefore ends after MAX_DEPTH levels, and two ways
 // to one node cannot both be taken.
 
-import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import {
   bufferData,
@@ -16,6 +15,8 @@ import {
   setVerified,
   type Buffer,
 } from "../buffer.ts";
+import { badChecksum, damaged } from "../damage.ts";
+import { overlapsMetadata } from "../group.ts";
 import { treeRoot, type Inode } from "../inode.ts";
 import { ownedSum } from "../media/sums.ts";
 import {
@@ -34,17 +35,12 @@ import {
   nodeMagic,
   ROOT_ENTRIES,
 } from "../media/extent.ts";
-import type { Extent } from "./extent.ts";
 import { hasChecksums, superBlock, type SuperBlock } from "../super.ts";
 
-/** Whether blocks lie on the media, and not in its first block. */
-function onDevice(sb: SuperBlock, media: number, length: number): boolean {
-  return media > 0 && length > 0 && media + length <= sb.blockCount;
-}
-
-/** Whether an extent's blocks lie on the media. */
-export function extentIsGood(sb: SuperBlock, extent: Extent): boolean {
-  return onDevice(sb, extent.media, extent.length);
+/** Whether blocks can be a file's: they lie on the media, and are not the file system's own.  kernel: ext4_inode_block_valid */
+function canBeFiles(sb: SuperBlock, media: number, length: number): boolean {
+  const onMedia = media > 0 && length > 0 && media + length <= sb.blockCount;
+  return onMedia && !overlapsMetadata(sb, media, length);
 }
 
 /** Whether an inode has the root of a tree at all.  `checkRoot` looked at the rest when it was read. */
@@ -55,34 +51,39 @@ export function rootIsGood(inode: Inode): boolean {
 
 /** Checks the root of an inode that has just been read: 0 or -EUCLEAN. */
 export function checkRoot(inode: Inode): number {
+  const { mem } = inode;
   const root = treeRoot(inode);
-  if (!rootIsGood(inode) || maxEntries(inode.mem, root) > ROOT_ENTRIES) return -Errno.EUCLEAN;
-  if (nodeDepth(inode.mem, root) > 0 && entryCount(inode.mem, root) === 0) return -Errno.EUCLEAN;
-  return entriesAreGood(superBlock(inode.mem), inode.mem, root) ? 0 : -Errno.EUCLEAN;
+  const good =
+    rootIsGood(inode) &&
+    maxEntries(mem, root) === ROOT_ENTRIES &&
+    (nodeDepth(mem, root) === 0 || entryCount(mem, root) > 0) &&
+    entriesAreGood(superBlock(mem), mem, root);
+  return good ? 0 : damaged(mem, "extentRoot", inode.number);
 }
 
 /**
  * The buffer of the node below an index, which covers file blocks up to `end`; the caller releases it.
- * -EUCLEAN when it is not what the index says, or the error of reading it.
+ * -EUCLEAN when it is not what the index says, -EFSBADCRC, or the error of reading it.
  */
 export function readChild(inode: Inode, node: number, position: number, end: number): Buffer | number {
   const { mem } = inode;
   const sb = superBlock(mem);
   const block = indexChild(mem, node, position);
-  if (!onDevice(sb, block, 1)) return -Errno.EUCLEAN;
   const buffer = getBuffer(sb, block);
   if (typeof buffer === "number") return buffer;
   const child = bufferData(buffer);
+  let error = trusted(buffer, inode) ? 0 : checkNode(sb, inode, buffer);
   if (
-    (trusted(buffer, inode) || checkNode(sb, inode, buffer)) &&
+    error === 0 &&
     nodeDepth(mem, child) === nodeDepth(mem, node) - 1 &&
     entryBlock(mem, child, 0) === entryBlock(mem, node, position) &&
     lastBlock(mem, child) < end
   ) {
     return buffer;
   }
+  error ||= damaged(mem, "extentNode", inode.number, block);
   releaseBuffer(buffer);
-  return -Errno.EUCLEAN;
+  return error;
 }
 
 /** The last file block that a node names: of its last extent, or where its last index starts. */
@@ -96,18 +97,22 @@ function trusted(buffer: Buffer, inode: Inode): boolean {
   return buffer.kind === Kind.extentNode && buffer.owner === inode.number && isVerified(buffer);
 }
 
-function checkNode(sb: SuperBlock, inode: Inode, buffer: Buffer): boolean {
-  if (buffer.kind !== Kind.plain) return false;
-  const { mem } = inode;
+/** 0 for a good node, which is then marked; -EUCLEAN, -EFSBADCRC.  kernel: __ext4_ext_check */
+function checkNode(sb: SuperBlock, inode: Inode, buffer: Buffer): number {
+  const { mem, number } = inode;
   const node = bufferData(buffer);
   const good =
+    buffer.kind === Kind.plain &&
     nodeMagic(mem, node) === EXTENT_MAGIC &&
     maxEntries(mem, node) === blockEntries(sb.blockSize) &&
     entryCount(mem, node) > 0 &&
-    (!hasChecksums(sb) || checksumIsGood(sb, inode, node)) &&
     entriesAreGood(sb, mem, node);
-  if (good) markNode(inode, buffer);
-  return good;
+  if (!good) return damaged(mem, "extentNode", number, buffer.block);
+  if (hasChecksums(sb) && !checksumIsGood(sb, inode, node)) {
+    return badChecksum(mem, "extentNodeSum", number, buffer.block);
+  }
+  markNode(inode, buffer);
+  return 0;
 }
 
 /** Says that a buffer holds a good node of this inode's tree. */
@@ -131,7 +136,7 @@ function entriesAreGood(sb: SuperBlock, mem: Memory, node: number): boolean {
     const start = entryBlock(mem, node, index);
     const length = isLeaf ? extentLength(mem, node, index) : 1;
     const media = isLeaf ? extentMedia(mem, node, index) : indexChild(mem, node, index);
-    if (start < next || !onDevice(sb, media, length)) return false;
+    if (start < next || !canBeFiles(sb, media, length)) return false;
     next = start + length;
     if (next > MAX_FILE_BLOCKS) return false;
   }

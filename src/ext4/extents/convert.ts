@@ -5,16 +5,13 @@
 // happens whole or, for want of space, not at all.
 
 import { assertHeldWrite } from "../../locks/lockdep.ts";
-import { Errno } from "../../machine/errors.ts";
 import { note, Note } from "../../machine/trace.ts";
 import type { Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
 import { entryCount, extentLength, setExtentLength } from "../media/extent.ts";
-import { superBlock } from "../super.ts";
 import { closeNode, descend, openNode, Path, releasePath } from "./path.ts";
 import { continues, extentOf, insertExtent, joins, longest, mergeWithNext, setExtent } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
-import { extentIsGood } from "./check.ts";
 import { nextStart } from "./find.ts";
 import { lift, makeRoom } from "./grow.ts";
 import { withZeroOut } from "./zero-out.ts";
@@ -62,7 +59,6 @@ function changeNext(handle: Handle, path: Path, block: number, end: number, to: 
   const behind = nextStart(mem, path.leaf, path.position, path.end);
   if (path.position < 0) return behind;
   const extent = extentOf(mem, path.leaf, path.position);
-  if (!extentIsGood(superBlock(mem), extent)) return -Errno.EUCLEAN;
   const extentEnd = extent.start + extent.length;
   if (block >= extentEnd) return behind;
   if (extent.state === to) return extentEnd;

@@ -1,13 +1,12 @@
 // Looking up without changing anything.
 
-import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { assertHeld } from "../../locks/lockdep.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { treeRoot, type Inode } from "../inode.ts";
 import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth } from "../media/extent.ts";
-import { superBlock } from "../super.ts";
-import { extentIsGood, readChild, rootIsGood } from "./check.ts";
+import { readChild, rootIsGood } from "./check.ts";
 import { extentOf } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
 import { search } from "./path.ts";
@@ -18,8 +17,8 @@ import { search } from "./path.ts";
  */
 export function findExtent(inode: Inode, block: number): Extent | number {
   assertHeld(inode.dataSem);
-  if (!rootIsGood(inode)) return -Errno.EUCLEAN;
   const { mem } = inode;
+  if (!rootIsGood(inode)) return damaged(mem, "extentRoot", inode.number);
   let node = treeRoot(inode);
   let end = MAX_FILE_BLOCKS;
   let held: Buffer | undefined;
@@ -33,7 +32,7 @@ export function findExtent(inode: Inode, block: number): Extent | number {
     held = child;
     node = bufferData(child);
   }
-  const found = nodeDepth(mem, node) === 0 ? findInLeaf(inode, node, block, end) : hole(block, end);
+  const found = nodeDepth(mem, node) === 0 ? findInLeaf(mem, node, block, end) : hole(block, end);
   if (held !== undefined) releaseBuffer(held);
   return found;
 }
@@ -42,13 +41,11 @@ function hole(block: number, end: number): Extent {
   return { start: block, length: end - block, media: 0, state: State.hole };
 }
 
-function findInLeaf(inode: Inode, leaf: number, block: number, end: number): Extent | number {
-  const { mem } = inode;
+function findInLeaf(mem: Memory, leaf: number, block: number, end: number): Extent {
   const position = search(mem, leaf, block);
   if (position >= 0) {
     const extent = extentOf(mem, leaf, position);
-    if (block < extent.start + extent.length)
-      return extentIsGood(superBlock(mem), extent) ? extent : -Errno.EUCLEAN;
+    if (block < extent.start + extent.length) return extent;
   }
   return hole(block, nextStart(mem, leaf, position, end));
 }

@@ -6,9 +6,9 @@
 //
 // Whoever makes a path holds the inode's dataSem, and releases the path before giving that up.
 
-import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { beginInodeChange, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -75,7 +75,7 @@ export function descend(path: Path, block: number): number {
   releasePath(path);
   const { mem, inode } = path;
   let node = treeRoot(inode);
-  if (!rootIsGood(inode)) return -Errno.EUCLEAN;
+  if (!rootIsGood(inode)) return damaged(mem, "extentRoot", inode.number);
   const depth = nodeDepth(mem, node);
   let end = MAX_FILE_BLOCKS;
   for (let level = 0; level < depth; level++) {

@@ -5,7 +5,6 @@
 // whole tree.  The only thing that needs space is a hole in the middle of one extent, and that comes first.
 
 import { assertHeldWrite } from "../../locks/lockdep.ts";
-import { Errno } from "../../machine/errors.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { freeBlocks } from "../alloc/blocks.ts";
 import type { Buffer } from "../buffer.ts";
@@ -13,7 +12,6 @@ import { addBlocks, type Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
 import { entryBlock, entryCount, initNode, maxEntries } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
-import { extentIsGood } from "./check.ts";
 import { extentOf, insertExtent, removeEntries, setExtent } from "./edit.ts";
 import type { Extent } from "./extent.ts";
 import { freeNode, lift, makeRoom } from "./grow.ts";
@@ -52,7 +50,6 @@ function cutInTwo(handle: Handle, path: Path, first: number, end: number): numbe
   if (found < 0 || path.position < 0) return found;
   const extent = extentOf(mem, path.leaf, path.position);
   if (extent.start >= first || extent.start + extent.length <= end) return 0;
-  if (!extentIsGood(superBlock(mem), extent)) return -Errno.EUCLEAN;
   const result = makeRoom(handle, path, first, 1) || openNode(handle, path, path.depth);
   if (result < 0) return result;
   const { leaf, position } = path;
@@ -82,11 +79,10 @@ function removeFromLeaf(handle: Handle, path: Path, first: number, end: number):
   for (; index >= 0; index--) {
     const extent = extentOf(mem, leaf, index);
     if (extent.start + extent.length <= first) break;
-    if (!extentIsGood(superBlock(mem), extent)) result = -Errno.EUCLEAN;
     const from = Math.max(first, extent.start);
     const count = Math.min(end, extent.start + extent.length) - from;
     const media = extent.media + from - extent.start;
-    if (result === 0 && media + count !== run.media) {
+    if (media + count !== run.media) {
       result = free(handle, path, run);
       if (result === 0) freedFrom = index + 1;
     }

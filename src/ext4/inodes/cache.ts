@@ -23,6 +23,7 @@ import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { allocateInode, freeInode } from "../alloc/inodes.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { checkRoot } from "../extents/check.ts";
 import { creditsFor } from "../extents/credits.ts";
 import {
@@ -129,7 +130,7 @@ export function iget(sb: SuperBlock, number: number): Inode | number {
 }
 
 function read(sb: SuperBlock, number: number): Inode | number {
-  if (!(number >= 1 && number <= sb.inodeCount)) return -Errno.EUCLEAN;
+  if (!(number >= 1 && number <= sb.inodeCount)) return damaged(sb.mem, "noInode", number);
   const inode = findFree(sb.mem);
   if (inode === undefined) return -Errno.ENFILE;
   const buffer = getInodeBlock(sb, number);
@@ -305,7 +306,7 @@ export function dropLink(handle: Handle, inode: Inode): number {
   const opened = beginInodeChange(handle, inode);
   if (opened < 0) return opened;
   const raw = rawInode(inode);
-  if (raw.i_links_count === 0) return -Errno.EUCLEAN;
+  if (raw.i_links_count === 0) return damaged(inode.mem, "inodeLinks", inode.number);
   raw.i_links_count -= 1;
   return raw.i_links_count === 0 ? addOrphan(handle, inode) : markInodeDirty(handle, inode);
 }

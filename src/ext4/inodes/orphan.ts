@@ -1,9 +1,9 @@
 // Inodes without a name that somebody still uses.  The media keeps them in a list, from the superblock on and
 // through the inodes' i_dtime, so that after a crash they can be freed.  sb.orphanMutex protects it.
 
-import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import { beginInodeChange, markInodeDirty, rawInode, type Inode } from "../inode.ts";
 import { getInodeBlock, inodeOffset } from "./table.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
@@ -65,7 +65,7 @@ function removeLater(handle: Handle, sb: SuperBlock, inode: Inode): number {
     releaseBuffer(buffer);
     if (found) return result;
   }
-  return -Errno.EUCLEAN;
+  return damaged(sb.mem, "orphanList", inode.number);
 }
 
 function link(handle: Handle, buffer: Buffer, raw: RawInode, next: number): number {

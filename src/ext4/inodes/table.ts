@@ -1,7 +1,7 @@
 // Where raw inodes lie on the media, and whether they can be trusted.
 
-import { Errno } from "../../machine/errors.ts";
 import { bufferData, getBuffer, Kind, setKind, type Buffer } from "../buffer.ts";
+import { badChecksum, damaged } from "../damage.ts";
 import { getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { hasWideSum, inodeSum } from "../media/sums.ts";
@@ -32,15 +32,22 @@ export function inodeOffset(sb: SuperBlock, number: number): number {
 
 /** Checks a raw inode that has a name, in its block's buffer: 0, -EFSBADCRC or -EUCLEAN. */
 export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer): number {
-  const raw = RawInode.of(sb.mem, bufferData(buffer) + inodeOffset(sb, number));
-  if (sb.inodeSize > OLD_INODE_SIZE && raw.i_extra_isize > sb.inodeSize - OLD_INODE_SIZE)
-    return -Errno.EUCLEAN;
+  const { mem } = sb;
+  const raw = RawInode.of(mem, bufferData(buffer) + inodeOffset(sb, number));
+  if (sb.inodeSize > OLD_INODE_SIZE && !extraSizeIsGood(sb, raw.i_extra_isize)) {
+    return damaged(mem, "inodeExtra", number, raw.i_extra_isize);
+  }
   // Bytes that differ from the media are ours, and get their checksum at commit.
   if (hasChecksums(sb) && isFromMedia(sb, buffer, raw) && !checksumIsGood(sb, number, raw)) {
-    return -Errno.EFSBADCRC;
+    return badChecksum(mem, "inodeSum", number);
   }
-  if (raw.i_links_count === 0 || raw.i_mode === 0) return -Errno.EUCLEAN;
-  return raw.i_size_high < MAX_SIZE_HIGH ? 0 : -Errno.EUCLEAN;
+  if (raw.i_links_count === 0 || raw.i_mode === 0) return damaged(mem, "freedInode", number);
+  if (raw.i_size_high < MAX_SIZE_HIGH) return 0;
+  return damaged(mem, "inodeSize", number, raw.i_size_high * 2 ** 32 + raw.i_size_lo);
+}
+
+function extraSizeIsGood(sb: SuperBlock, size: number): boolean {
+  return size <= sb.inodeSize - OLD_INODE_SIZE && (size & 3) === 0;
 }
 
 function isFromMedia(sb: SuperBlock, buffer: Buffer, raw: RawInode): boolean {

@@ -10,8 +10,8 @@ import { fence, flush, storeCopy } from "../../machine/pmem.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
-import { bufferAt, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
-import { SUPERBLOCK_OFFSET, RawSuperBlock } from "../media/superblock.ts";
+import { bufferAt, bufferCache, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
+import { SUPERBLOCK_OFFSET, RawSuperBlock, STATE_ERROR } from "../media/superblock.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
 import { currentHandle, journalSem } from "./state.ts";
@@ -40,14 +40,19 @@ export function commit(sb: SuperBlock): number {
   return 0;
 }
 
-/** The superblock's counts follow the groups' at commit: no operation pays a block for them. */
+/**
+ * The superblock's counts follow the groups' at commit: no operation pays a block for them.  Where nothing else
+ * changed it stays as it is, even if damage was found: who only reads changes nothing.
+ */
 function writeCounts(sb: SuperBlock): void {
-  if (sb.countsChanged === 0) return;
+  const { damaged, countsChanged, mem } = sb;
+  if ((damaged | countsChanged) === 0 || bufferCache(mem).dirtyCount === 0) return;
   const buffer = bufferAt(sb.mem, sb.superBuffer);
   const raw = RawSuperBlock.of(sb.mem, buffer.data + SUPERBLOCK_OFFSET);
   touch(sb.mem, buffer.data, BLOCK_SIZE);
   setDirty(buffer);
   raw.s_free_blocks_count_lo = sb.freeBlocks;
   raw.s_free_inodes_count = sb.freeInodes;
+  if (damaged !== 0) raw.s_state |= STATE_ERROR;
   sb.countsChanged = 0;
 }

@@ -37,7 +37,7 @@ function promise(cache: BufferCache, credits: number): boolean {
 
 /**
  * Starts an operation that changes at most `credits` blocks of metadata.  -ENOSPC when no commit could
- * make room for so many; what commit itself returns when it was needed and failed.
+ * make room for so many; -EROFS after damage, where the image asks for that; what commit itself returns when it was needed and failed.
  */
 export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   const { mem } = sb;
@@ -46,6 +46,7 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
     handle.depth += 1;
     return handle;
   }
+  if (sb.readOnly !== 0) return -Errno.EROFS;
   const cache = bufferCache(mem);
   if (credits > dirtyLimit(cache) >>> 2) return -Errno.ENOSPC;
   const sem = journalSem(mem);

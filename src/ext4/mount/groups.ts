@@ -4,6 +4,7 @@ import {
   getGroup,
   baseBlocks,
   blocksOf,
+  claimOwnBlocks,
   firstBlockOf,
   rawGroup,
   releaseGroup,
@@ -18,6 +19,7 @@ import { hasChecksums, hasGroupChecksums, type SuperBlock } from "../super.ts";
 
 /** What is wrong with a descriptor, in a sentence; otherwise the free counts are summed up. */
 export function checkGroups(sb: SuperBlock, raw: RawSuperBlock): string | undefined {
+  claimAllBases(sb);
   let freeBlocks = 0;
   let freeInodes = 0;
   for (let number = 0; number < sb.groupCount; number++) {
@@ -60,16 +62,17 @@ function wrongPlaces(sb: SuperBlock, group: RawGroup, number: number): string | 
       return `the descriptor of group ${number} is damaged: its ${what} at block ${start} is outside blocks ${low} to ${high - 1}`;
     }
   }
-  const [first, second, table] = [
-    group.bg_block_bitmap_lo,
-    group.bg_inode_bitmap_lo,
-    group.bg_inode_table_lo,
-  ];
-  const inTable = (block: number): boolean => block >= table && block < table + tableBlocks(sb);
-  if (first === second || inTable(first) || inTable(second)) {
-    return `the descriptor of group ${number} is damaged: its bitmaps and its inode table overlap`;
+  const shared = places.find(([, start, length]) => !claimOwnBlocks(sb, start, length));
+  if (shared === undefined) return undefined;
+  return `the descriptor of group ${number} is damaged: its ${shared[0]} at block ${shared[1]} overlaps another structure`;
+}
+
+/** The copies of superblock and descriptors, where no group may have anything else.  kernel: ext4_setup_system_zone */
+function claimAllBases(sb: SuperBlock): void {
+  sb.mem.fill(sb.ownBlocksAt, 0, Math.ceil(sb.blockCount / 8));
+  for (let number = 0; number < sb.groupCount; number++) {
+    claimOwnBlocks(sb, firstBlockOf(sb, number), Math.min(baseBlocks(sb, number), blocksOf(sb, number)));
   }
-  return undefined;
 }
 
 function wrongCounts(sb: SuperBlock, group: RawGroup, number: number): string | undefined {

@@ -3,12 +3,14 @@
 // that the code behind it may index with them.
 
 import { errnoName } from "../../machine/errors.ts";
-import { header, allocate, Root, setRoot } from "../../machine/layout.ts";
+import { header, allocate, allocateControl, Root, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
 import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
+import { damaged, initFindings, OnErrors, takeFinding } from "../damage.ts";
+import { isDirectory } from "../inode.ts";
 import { iget, inodeAt, iput } from "../inodes/cache.ts";
 import { commit } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
@@ -45,6 +47,8 @@ export function initSuperBlock(mem: Memory): void {
   initMutex(sb.allocMutex, LockClass["sb.allocMutex"]);
   initMutex(sb.orphanMutex, LockClass["sb.orphanMutex"]);
   initMutex(sb.sparseMutex, LockClass["sb.sparseMutex"]);
+  sb.ownBlocksAt = allocateControl(mem, Math.ceil(header(mem).media.length / BLOCK_SIZE / 8));
+  initFindings(mem);
   initBuffers(mem);
   initJournal(mem);
 }
@@ -70,9 +74,8 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
   const root = keepRoot(sb);
   if (root < 0) {
     forgetAll(sb);
-    return {
-      message: `the root directory cannot be read (${errnoName(root)}): run e2fsck on the image first`,
-    };
+    const why = takeFinding(mem, root) ?? "the root directory cannot be read";
+    return { message: `${why} (${errnoName(root)}): run e2fsck on the image first` };
   }
   sb.mounted = 1;
   return sb;
@@ -82,6 +85,10 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
 function keepRoot(sb: SuperBlock): number {
   const root = iget(sb, ROOT_INODE);
   if (typeof root === "number") return root;
+  if (!isDirectory(root)) {
+    iput(root);
+    return damaged(sb.mem, "rootType", ROOT_INODE);
+  }
   sb.rootAt = root.at;
   return 0;
 }
@@ -216,5 +223,9 @@ function fillIn(sb: SuperBlock, raw: Raw): void {
   const keeps = (sb.featureCompat & (Compat.resize_inode | Compat.sparse_super2)) !== 0;
   sb.reservedDescriptorBlocks = keeps ? raw.s_reserved_gdt_blocks : 0;
   const ownSeed = (sb.featureIncompat & Incompat.csum_seed) !== 0;
+  const known = raw.s_errors === OnErrors.readOnly || raw.s_errors === OnErrors.panic;
+  sb.onErrors = known ? raw.s_errors : OnErrors.continue;
+  sb.damaged = 0;
+  sb.readOnly = 0;
   sb.csumSeed = ownSeed ? raw.s_checksum_seed : seedOf(sb.mem, raw.s_uuid);
 }

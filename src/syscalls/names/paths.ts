@@ -83,6 +83,7 @@ function mayOpen(inode: Inode, path: string, flags: number): number {
   if ((flags & O.DIRECTORY) !== 0 || namesDirectory(path)) return -Errno.ENOTDIR;
   // Devices, pipes and sockets have no driver here.
   if (!isFile(inode)) return -Errno.ENXIO;
+  if (writes && superBlock(inode.mem).readOnly !== 0) return -Errno.EROFS;
   if (writes && (inode.flags & InodeFlag.immutable) !== 0) return -Errno.EPERM;
   const overwrites = writes && ((flags & O.APPEND) === 0 || (flags & O.TRUNC) !== 0);
   return overwrites && (inode.flags & InodeFlag.append) !== 0 ? -Errno.EPERM : 0;
