@@ -124,10 +124,10 @@ export function isSymlink(inode: Inode): boolean {
 /** Whether the inode's data carries the machine's time already. */
 export function modifiedNow(inode: Inode): boolean {
   const { mem, rawAt } = inode;
-  const { seconds, nanoseconds } = header(mem);
+  const now = header(mem);
   // Words, not a view: every write asks.
-  if (mem.u32[(rawAt + MTIME) >>> 2] !== seconds) return false;
-  return !hasExtraTimes(inode) || mem.u32[(rawAt + MTIME_EXTRA) >>> 2] === nanoseconds << 2;
+  if (mem.u32[(rawAt + MTIME) >>> 2] !== now.seconds) return false;
+  return mem.u32[(rawAt + MTIME_EXTRA) >>> 2] === (now.nanoseconds << 2) >>> 0 || !hasExtraTimes(inode);
 }
 
 /** Puts the machine's time into the raw inode: `modified` for its data, and always for the inode itself. */

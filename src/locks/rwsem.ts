@@ -17,6 +17,7 @@
 
 import { currentTask, Op, park, step, wake } from "../machine/cpu.ts";
 import { bug } from "../machine/errors.ts";
+import { header } from "../machine/layout.ts";
 import { quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import type { LockClass } from "./classes.ts";
 import { acquired, downgraded, Hold, releasing, wanted } from "./lockdep.ts";
@@ -41,6 +42,10 @@ export function initRwSem(sem: RwSem, cls: LockClass): void {
 
 export function downRead(sem: RwSem): void {
   step(Op.lockShared, sem.at);
+  if (header(sem.mem).lockdep === 0) {
+    takeShared(sem);
+    return;
+  }
   wanted(sem, sem.class, Hold.shared);
   takeShared(sem);
   acquired(sem, sem.class, Hold.shared);
@@ -48,7 +53,10 @@ export function downRead(sem: RwSem): void {
 
 function takeShared(sem: RwSem): void {
   // Nobody else is there, most of the time, and each operation on a shared word takes 10 to 20 ns.
-  if (sem.state.swapIf(0, READER)) return;
+  if (!sem.state.swapIf(0, READER)) joinShared(sem);
+}
+
+function joinShared(sem: RwSem): void {
   for (;;) {
     const seen = sem.state.load();
     if ((seen & (WRITERS | WRITERS_WAIT)) === 0) {
@@ -90,6 +98,10 @@ export function upRead(sem: RwSem): void {
 
 export function downWrite(sem: RwSem): void {
   step(Op.lock, sem.at);
+  if (header(sem.mem).lockdep === 0) {
+    takeExclusive(sem);
+    return;
+  }
   wanted(sem, sem.class, Hold.exclusive);
   takeExclusive(sem);
   acquired(sem, sem.class, Hold.exclusive);
@@ -97,7 +109,10 @@ export function downWrite(sem: RwSem): void {
 
 function takeExclusive(sem: RwSem): void {
   const writer = WRITER * (currentTask() + 1);
-  if (sem.state.swapIf(0, writer)) return;
+  if (!sem.state.swapIf(0, writer)) awaitExclusive(sem, writer);
+}
+
+function awaitExclusive(sem: RwSem, writer: number): void {
   sem.state.add(WRITER_WAITS);
   for (;;) {
     const seen = sem.state.load();
@@ -134,7 +149,10 @@ export function downgradeWrite(sem: RwSem): void {
 /** Ends the writer's time and lets the waiting readers in; `kept` is what the leaving writer still holds. */
 function leaveExclusive(sem: RwSem, kept: number): void {
   const writer = WRITER * (currentTask() + 1);
-  if (sem.state.swapIf(writer, kept)) return; // nobody waits
+  if (!sem.state.swapIf(writer, kept)) letWaitersIn(sem, writer, kept); // somebody waits
+}
+
+function letWaitersIn(sem: RwSem, writer: number, kept: number): void {
   for (;;) {
     const seen = sem.state.load();
     if ((seen & WRITERS) !== writer) bug(`task ${currentTask()} released a write lock that it does not hold`);

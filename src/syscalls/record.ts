@@ -195,9 +195,7 @@ export function recordData(record: CallRecord): Uint8Array<SharedArrayBuffer> {
 /** Enters a system call.  Returns its record, or undefined while nothing is recorded. */
 export function beginCall(records: Records, process: number, kind: Call): CallRecord | undefined {
   step(Op.call, records.at);
-  const record = records.on === 0 ? undefined : openRecord(records, process, kind);
-  note(records.mem, Note.call, record?.number ?? 0);
-  return record;
+  return records.on === 0 ? undefined : openRecord(records, process, kind);
 }
 
 function openRecord(records: Records, process: number, kind: Call): CallRecord | undefined {
@@ -215,6 +213,7 @@ function openRecord(records: Records, process: number, kind: Call): CallRecord |
   record.number = part.count;
   record.size = CallRecord.size;
   record.begin = records.clock.add(1) + 1;
+  note(mem, Note.call, record.number);
   return record;
 }
 
@@ -263,8 +262,8 @@ export function recordPath(record: CallRecord, path: string): void {
 /** Leaves a system call.  `result` is what the kernel returned: a value, or a negative error number. */
 export function endCall(records: Records, record: CallRecord | undefined, result: number): void {
   step(Op.return, records.at);
-  note(records.mem, Note.return, record?.number ?? 0, result);
   if (record === undefined) return;
+  note(records.mem, Note.return, record.number, result);
   if (result < 0) record.error = -result;
   else record.result = result;
   record.end = records.clock.add(1) + 1;

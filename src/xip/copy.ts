@@ -15,7 +15,7 @@ import type { WritePlace } from "./design.ts";
 /** How much of `length` bytes at an address lie in its piece. */
 function pieceAt(mem: Memory, at: number, length: number): number {
   const { piece } = header(mem);
-  return Math.min(length, piece - (at % piece));
+  return Math.min(length, piece - (at & (piece - 1)));
 }
 
 /** The number of a media address for notes: block and offset in it. */

@@ -5,11 +5,10 @@ import type { Memory } from "../../machine/memory.ts";
 import {
   ENTRY_SIZE,
   entryAt,
-  entryBlock,
   entryCount,
-  extentLength,
-  extentMedia,
-  extentUnwritten,
+  EXTENT_LENGTH,
+  EXTENT_MEDIA_HIGH,
+  EXTENT_MEDIA_LOW,
   MAX_UNWRITTEN,
   MAX_WRITTEN,
   setEntryBlock,
@@ -54,11 +53,18 @@ export function removeEntries(mem: Memory, node: number, index: number, count: n
 
 /** An entry of a leaf, as a value. */
 export function extentOf(mem: Memory, node: number, index: number): Extent {
+  // The entry's words, each read once: every look-up of every call comes by here.
+  const { u16, u32 } = mem;
+  const at = entryAt(node, index);
+  const length = u16[(at + EXTENT_LENGTH) >>> 1] as number;
+  const high = u16[(at + EXTENT_MEDIA_HIGH) >>> 1] as number;
+  const low = u32[(at + EXTENT_MEDIA_LOW) >>> 2] as number;
+  const written = length <= MAX_WRITTEN;
   return {
-    start: entryBlock(mem, node, index),
-    length: extentLength(mem, node, index),
-    media: extentMedia(mem, node, index),
-    state: extentUnwritten(mem, node, index) ? State.unwritten : State.written,
+    start: u32[at >>> 2] as number,
+    length: written ? length : length - MAX_WRITTEN,
+    media: high === 0 ? low : high * 2 ** 32 + low,
+    state: written ? State.written : State.unwritten,
   };
 }
 

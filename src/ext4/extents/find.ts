@@ -17,12 +17,20 @@ import { search } from "./path.ts";
  */
 export function findExtent(inode: Inode, block: number): Extent | number {
   assertHeld(inode.dataSem);
+  if (!rootIsGood(inode)) return damaged(inode.mem, "extentRoot", inode.number);
+  const root = treeRoot(inode);
+  return nodeDepth(inode.mem, root) === 0
+    ? findInLeaf(inode.mem, root, block, MAX_FILE_BLOCKS)
+    : findBelow(inode, root, block);
+}
+
+/** The same in a tree that has nodes below its root. */
+function findBelow(inode: Inode, root: number, block: number): Extent | number {
   const { mem } = inode;
-  if (!rootIsGood(inode)) return damaged(mem, "extentRoot", inode.number);
-  let node = treeRoot(inode);
+  let node = root;
   let end = MAX_FILE_BLOCKS;
   let held: Buffer | undefined;
-  for (let depth = nodeDepth(mem, node); depth > 0; depth--) {
+  for (let depth = nodeDepth(mem, root); depth > 0; depth--) {
     const position = search(mem, node, block);
     if (position + 1 < entryCount(mem, node)) end = entryBlock(mem, node, position + 1);
     if (position < 0) break;
@@ -41,6 +49,7 @@ function hole(block: number, end: number): Extent {
   return { start: block, length: end - block, media: 0, state: State.hole };
 }
 
+/** Nothing is checked here: a root is when its inode is read, a leaf when its buffer first is. */
 function findInLeaf(mem: Memory, leaf: number, block: number, end: number): Extent {
   const position = search(mem, leaf, block);
   if (position >= 0) {

@@ -65,9 +65,9 @@ const ENTRIES = ExtentHeader.offset("eh_entries");
 const MAX = ExtentHeader.offset("eh_max");
 const DEPTH = ExtentHeader.offset("eh_depth");
 const GENERATION = ExtentHeader.offset("eh_generation");
-const LENGTH = ExtentRecord.offset("ee_len");
-const START_HIGH = ExtentRecord.offset("ee_start_hi");
-const START_LOW = ExtentRecord.offset("ee_start_lo");
+export const EXTENT_LENGTH = ExtentRecord.offset("ee_len");
+export const EXTENT_MEDIA_HIGH = ExtentRecord.offset("ee_start_hi");
+export const EXTENT_MEDIA_LOW = ExtentRecord.offset("ee_start_lo");
 const LEAF_LOW = ExtentIndex.offset("ei_leaf_lo");
 const LEAF_HIGH = ExtentIndex.offset("ei_leaf_hi");
 const UNUSED = ExtentIndex.offset("ei_unused");
@@ -122,12 +122,8 @@ export function setEntryBlock(mem: Memory, node: number, index: number, block: n
 
 /** Blocks of an extent, written or not; 0 in a damaged one. */
 export function extentLength(mem: Memory, node: number, index: number): number {
-  const raw = read16(mem, entryAt(node, index) + LENGTH);
+  const raw = read16(mem, entryAt(node, index) + EXTENT_LENGTH);
   return raw <= MAX_WRITTEN ? raw : raw - MAX_WRITTEN;
-}
-
-export function extentUnwritten(mem: Memory, node: number, index: number): boolean {
-  return read16(mem, entryAt(node, index) + LENGTH) > MAX_WRITTEN;
 }
 
 export function setExtentLength(
@@ -137,19 +133,19 @@ export function setExtentLength(
   length: number,
   unwritten: boolean,
 ): void {
-  mem.u16[(entryAt(node, index) + LENGTH) >>> 1] = unwritten ? length + MAX_WRITTEN : length;
+  mem.u16[(entryAt(node, index) + EXTENT_LENGTH) >>> 1] = unwritten ? length + MAX_WRITTEN : length;
 }
 
 /** The first media block of an extent. */
 export function extentMedia(mem: Memory, node: number, index: number): number {
   const at = entryAt(node, index);
-  return wide(read16(mem, at + START_HIGH), read32(mem, at + START_LOW));
+  return wide(read16(mem, at + EXTENT_MEDIA_HIGH), read32(mem, at + EXTENT_MEDIA_LOW));
 }
 
 export function setExtentMedia(mem: Memory, node: number, index: number, media: number): void {
   const at = entryAt(node, index);
-  mem.u16[(at + START_HIGH) >>> 1] = Math.floor(media / 2 ** 32);
-  mem.u32[(at + START_LOW) >>> 2] = media;
+  mem.u16[(at + EXTENT_MEDIA_HIGH) >>> 1] = Math.floor(media / 2 ** 32);
+  mem.u32[(at + EXTENT_MEDIA_LOW) >>> 2] = media;
 }
 
 /** The media block of the node below an index. */

@@ -139,43 +139,38 @@ function writeFile(
 ): number {
   if (!isWritable(file)) return -Errno.EBADF;
   if (!isOffset(source.length) || source.length < 0) return -Errno.EINVAL;
-  if (position !== HERE) return writeFrom(caller, record, file, source, position);
-  if (positionIsShared(caller)) mutexLock(file.positionMutex);
-  const count = writeFrom(caller, record, file, source, HERE);
-  if (positionIsShared(caller)) mutexUnlock(file.positionMutex);
-  return count;
+  if (position === HERE) return writeHere(caller, record, file, source);
+  caller.place.position = position;
+  return writeInode(caller, record, file, source);
 }
 
-function writeFrom(
+function writeHere(
   caller: Caller,
   record: CallRecord | undefined,
   file: File,
   source: Uint8Array | UserRange,
-  position: number,
 ): number {
-  const inode = caller.inode(file);
-  const { place } = caller;
-  // As in Linux a pwrite to a file opened for appending appends, too.
-  place.append = (file.flags & O.APPEND) !== 0;
-  place.position = position === HERE ? file.position : position;
-  const count = writeInode(caller, record, inode, source);
-  if (count <= 0) return count;
-  if (position === HERE) file.position = place.position + count;
-  if ((file.flags & O.DSYNC) === 0) return count;
-  const synced = caller.design.sync(inode);
-  return synced < 0 ? synced : count;
+  if (positionIsShared(caller)) mutexLock(file.positionMutex);
+  caller.place.position = file.position;
+  const count = writeInode(caller, record, file, source);
+  if (count > 0) file.position = caller.place.position + count;
+  if (positionIsShared(caller)) mutexUnlock(file.positionMutex);
+  return count;
 }
 
+/** Writes where `caller.place` says.  As in Linux a pwrite to a file opened for appending appends, too. */
 function writeInode(
   caller: Caller,
   record: CallRecord | undefined,
-  inode: Inode,
+  file: File,
   source: Uint8Array | UserRange,
 ): number {
   const { place } = caller;
   const { length } = source;
+  const inode = caller.inode(file);
   if (record !== undefined) recordSource(caller, record, inode, source, place.position);
   if (length === 0) return 0;
+  place.append = (file.flags & O.APPEND) !== 0;
   // Where an append goes is the design's to say; for the limit its guess is good enough.
   const start = place.append ? inode.size : place.position;
   if (start >= MAX_FILE_SIZE) return -Errno.EFBIG;
@@ -184,7 +179,13 @@ function writeInode(
   const wanted = Math.min(length, MAX_TRANSFER, MAX_FILE_SIZE - start);
   const count = caller.design.write(inode, from, place, wanted);
   if (record !== undefined) record.position = place.position;
-  return count;
+  return (file.flags & O.DSYNC) === 0 ? count : syncWritten(caller, inode, count);
+}
+
+/** What was written to a file opened with O_DSYNC is durable before the call returns. */
+function syncWritten(caller: Caller, inode: Inode, count: number): number {
+  const synced = count > 0 ? caller.design.sync(inode) : 0;
+  return synced < 0 ? synced : count;
 }
 
 function userBuffer(caller: Caller, source: Uint8Array | UserRange): UserBuffer | number {
