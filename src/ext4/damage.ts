@@ -34,6 +34,7 @@ const sentences = {
   inodeLinks: (inode) => `inode ${inode} is damaged: it loses a link and has none`,
   reservedInode: (inode) => `inode ${inode} is damaged: it is reserved, and has no links`,
   orphanList: (inode) => `the orphan list is damaged: inode ${inode} is not on it`,
+  orphan: (inode) => `the orphan list is damaged: inode ${inode} cannot be on it`,
   rootType: (inode) => `the root directory, inode ${inode}, is damaged: it is no directory`,
   symlink: (inode) => `the symbolic link of inode ${inode} is damaged: its target does not fit its size`,
   extentRoot: (inode) => `the extent tree of inode ${inode} is damaged: its root`,

@@ -68,6 +68,14 @@ export function e2fsck(image: Uint8Array): string {
   return code === 0 || findings !== "" ? findings : `e2fsck ended with ${code}`;
 }
 
+/** The image after `e2fsck -fy`, which replays the journal first; what it says and its exit code (1: it changed something). */
+export function e2fsckRepairs(image: Uint8Array): { image: Uint8Array; text: string; code: number } {
+  return withFile(image, (file) => {
+    const output = run("e2fsck", ["-fy", file]);
+    return { image: new Uint8Array(readFileSync(file)), ...output };
+  });
+}
+
 /** What a debugfs command prints about an image. */
 export function debugfs(image: Uint8Array, command: string): string {
   return withFile(image, (file) => run("debugfs", ["-R", command, file]).text);

@@ -90,6 +90,21 @@ function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGrou
   return 0;
 }
 
+/** Whether a number can be of a file and is in use: 1 or 0, or the error of reading its bitmap. */
+export function inodeInUse(sb: SuperBlock, inode: number): number {
+  if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) return 0;
+  const group = groupOf(sb, inode);
+  const descriptors = getGroup(sb, group);
+  if (typeof descriptors === "number") return descriptors;
+  const bitmap = getInodeBitmap(sb, group, rawGroup(sb, descriptors, group));
+  releaseGroup(descriptors);
+  if (typeof bitmap === "number") return bitmap;
+  const index = (inode - 1) % sb.inodesPerGroup;
+  const used = allBits(sb.mem, bitmap.data, 1, index, index + 1);
+  releaseBuffer(bitmap);
+  return used ? 1 : 0;
+}
+
 /** Frees an inode's number.  -EUCLEAN when it is out of range, reserved or free already. */
 export function freeInode(handle: Handle, sb: SuperBlock, inode: number, isDirectory: boolean): number {
   if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) {

@@ -121,21 +121,30 @@ function leave(inode: Inode): void {
  * kernel: ext4_iget
  */
 export function iget(sb: SuperBlock, number: number): Inode | number {
+  return get(sb, number, false);
+}
+
+/** The same for an inode on the list of orphans, which may have no links.  kernel: ext4_orphan_get */
+export function igetOrphan(sb: SuperBlock, number: number): Inode | number {
+  return get(sb, number, true);
+}
+
+function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
-  const inode = findLive(sb.mem, number) ?? read(sb, number);
+  const inode = findLive(sb.mem, number) ?? read(sb, number, orphan);
   if (typeof inode !== "number") inode.references += 1;
   mutexUnlock(mutex);
   return inode;
 }
 
-function read(sb: SuperBlock, number: number): Inode | number {
+function read(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   if (!(number >= 1 && number <= sb.inodeCount)) return damaged(sb.mem, "noInode", number);
   const inode = findFree(sb.mem);
   if (inode === undefined) return -Errno.ENFILE;
   const buffer = getInodeBlock(sb, number);
   if (typeof buffer === "number") return buffer;
-  let result = checkRawInode(sb, number, buffer);
+  let result = checkRawInode(sb, number, buffer, orphan);
   if (result === 0) {
     take(inode, buffer, number);
     result = checkMapping(inode);

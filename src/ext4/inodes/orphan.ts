@@ -16,6 +16,11 @@ function rawSuperBlock(sb: SuperBlock): RawSuperBlock {
   return RawSuperBlock.of(sb.mem, bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET);
 }
 
+/** The inode at the head of the list; 0: the list is empty. */
+export function firstOrphan(sb: SuperBlock): number {
+  return rawSuperBlock(sb).s_last_orphan;
+}
+
 /** kernel: ext4_orphan_add */
 export function addOrphan(handle: Handle, inode: Inode): number {
   const sb = superBlock(inode.mem);

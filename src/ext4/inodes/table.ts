@@ -30,8 +30,8 @@ export function inodeOffset(sb: SuperBlock, number: number): number {
   return (index % (sb.blockSize / sb.inodeSize)) * sb.inodeSize;
 }
 
-/** Checks a raw inode that has a name, in its block's buffer: 0, -EFSBADCRC or -EUCLEAN. */
-export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer): number {
+/** Checks a raw inode that has a name or is an orphan, in its block's buffer: 0, -EFSBADCRC or -EUCLEAN. */
+export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer, orphan: boolean): number {
   const { mem } = sb;
   const raw = RawInode.of(mem, bufferData(buffer) + inodeOffset(sb, number));
   if (sb.inodeSize > OLD_INODE_SIZE && !extraSizeIsGood(sb, raw.i_extra_isize)) {
@@ -41,7 +41,9 @@ export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer): n
   if (hasChecksums(sb) && isFromMedia(sb, buffer, raw) && !checksumIsGood(sb, number, raw)) {
     return badChecksum(mem, "inodeSum", number);
   }
-  if (raw.i_links_count === 0 || raw.i_mode === 0) return damaged(mem, "freedInode", number);
+  // The i_dtime of an orphan is the number of the next one.
+  if (orphan && (raw.i_dtime > sb.inodeCount || raw.i_mode === 0)) return damaged(mem, "orphan", number);
+  if (!orphan && (raw.i_links_count === 0 || raw.i_mode === 0)) return damaged(mem, "freedInode", number);
   if (raw.i_size_high < MAX_SIZE_HIGH) return 0;
   return damaged(mem, "inodeSize", number, raw.i_size_high * 2 ** 32 + raw.i_size_lo);
 }

@@ -1,4 +1,5 @@
-// The checksums of the media format: crc32c (metadata_csum) and crc16 (uninit_bg without it).
+// The checksums of the media format: crc32c (metadata_csum), crc16 (uninit_bg without it), and
+// crc32 (journals with checksums and without metadata_csum).
 //
 // ext4 starts from a seed and does not invert the result at the end, so a checksum can be carried on:
 // crc32c(mem, crc32c(mem, seed, a, n), a + n, m) is that of n + m bytes.
@@ -28,6 +29,22 @@ const crc16Table = Uint16Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0xa001 : 0);
   return value;
 });
+
+/** For the crc32 that goes through a byte from its highest bit on. */
+const crc32Table = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte << 24;
+  for (let bit = 0; bit < 8; bit++) value = (value << 1) ^ (value < 0 ? 0x04c1_1db7 : 0);
+  return value;
+});
+
+/** Carries a crc32 on over a range of the memory.  kernel: crc32_be */
+export function crc32(mem: Memory, seed: number, at: number, length: number): number {
+  let crc = seed;
+  for (let here = at; here < at + length; here++) {
+    crc = (crc << 8) ^ (crc32Table[(crc >>> 24) ^ (mem.u8[here] as number)] as number);
+  }
+  return crc >>> 0;
+}
 
 const oneByte = (crc: number, byte: number): number => (crc >>> 8) ^ (slices[(crc ^ byte) & 0xff] as number);
 

@@ -30,6 +30,8 @@ export const JournalBlock = {
   revoke: 5,
 } as const;
 
+export const JournalCompat = { checksum: 0x1 } as const;
+
 export const JournalIncompat = {
   revoke: 0x1,
   "64bit": 0x2,
@@ -38,6 +40,29 @@ export const JournalIncompat = {
   csum_v3: 0x10,
   fast_commit: 0x20,
 } as const;
+
+/** What keeps a journal from being used, by name; our journals and those of Linux without fast commits have none. */
+export function unsupportedJournalFeatures(incompat: number, readOnly: number): string[] {
+  const { fast_commit, ...supported } = JournalIncompat;
+  const known = Object.values(supported).reduce((all, bit) => all | bit, 0);
+  const found: string[] = [];
+  for (let shift = 0; shift < 32; shift++) {
+    const bit = (1 << shift) >>> 0;
+    const hex = `0x${bit.toString(16)}`;
+    if ((incompat & ~known & bit) !== 0) {
+      found.push(bit === fast_commit ? "fast_commit" : `unknown incompatible feature ${hex}`);
+    }
+    if ((readOnly & bit) !== 0) found.push(`unknown read-only feature ${hex}`);
+  }
+  return found;
+}
+
+/** s_checksum_type: crc32c, which csum_v2 and csum_v3 demand. */
+export const JOURNAL_CRC32C = 4;
+/** h_chksum_type and h_chksum_size of a commit block under `checksum`. */
+export const COMMIT_CRC32 = { type: 1, size: 4 } as const;
+/** Linux takes no journal with fewer blocks. */
+export const MIN_JOURNAL_BLOCKS = 1024;
 
 /** The flags of a tag. */
 export const TagFlag = {

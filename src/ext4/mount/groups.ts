@@ -69,7 +69,6 @@ function wrongPlaces(sb: SuperBlock, group: RawGroup, number: number): string | 
 
 /** The copies of superblock and descriptors, where no group may have anything else.  kernel: ext4_setup_system_zone */
 function claimAllBases(sb: SuperBlock): void {
-  sb.mem.fill(sb.ownBlocksAt, 0, Math.ceil(sb.blockCount / 8));
   for (let number = 0; number < sb.groupCount; number++) {
     claimOwnBlocks(sb, firstBlockOf(sb, number), Math.min(baseBlocks(sb, number), blocksOf(sb, number)));
   }
