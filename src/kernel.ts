@@ -6,7 +6,16 @@
 // `try` nor `finally`: a stopped task is unwound, and its locks stay held.
 
 export type { Design, DesignLocks, WritePlace } from "./xip/design.ts";
-export { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, zeroBytes } from "./xip/copy.ts";
+export {
+  clearUser,
+  copyIn,
+  copyOut,
+  inBlock,
+  mediaBlock,
+  pagesIn,
+  streamZeros,
+  zeroBytes,
+} from "./xip/copy.ts";
 export { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
 
 export { modifiedNow, readSize, setDiskSize, setTimes, writeSize, type Inode } from "./ext4/inode.ts";
@@ -66,5 +75,15 @@ export { lockBit, unlockBit } from "./locks/wait-bit.ts";
 export { currentTask, onlyReads, Op, opName, park, step, wake } from "./machine/cpu.ts";
 export { assert, bug, Errno, errnoName } from "./machine/errors.ts";
 export { PAGE_SIZE, type Memory } from "./machine/memory.ts";
-export { fence, flush, storeBytes, storeCopy, storeFill } from "./machine/pmem.ts";
+export {
+  fence,
+  flush,
+  storeBytes,
+  storeCopy,
+  storeFill,
+  streamBytes,
+  streamCopy,
+  streamFill,
+} from "./machine/pmem.ts";
+export { Writer } from "./machine/pmem/log.ts";
 export { note, Note } from "./machine/trace.ts";

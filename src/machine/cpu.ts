@@ -45,7 +45,13 @@ export function opName(op: number): string {
 /** Ops that leave what they touch as it was: two of them on one address commute. */
 export function onlyReads(op: number): boolean {
   return (
-    op === Op.load || op === Op.copyOut || op === Op.walk || op === Op.lockShared || op === Op.unlockShared
+    op === Op.load ||
+    op === Op.copyOut ||
+    op === Op.walk ||
+    op === Op.lockShared ||
+    op === Op.unlockShared ||
+    op === Op.flush ||
+    op === Op.fence
   );
 }
 

@@ -41,6 +41,8 @@ export const Root = {
   entries: 15,
   snapshot: 16,
   design: 17,
+  storeLog: 18,
+  dirtyPages: 19,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;
@@ -64,6 +66,7 @@ const Header = struct("machine", {
   halted: quiet, // not 0: every task unwinds at its next step
   tracing: u32, // whether notes go to the trace ring
   tracking: u32, // whether touched pages are remembered for restore
+  logging: u32, // whether stores to media are logged (pmem/log.ts)
   lockdep: u32, // whether locks check their order
   piece: u32, // bytes of data copied between two steps: 64 … 4096
   seconds: u32, // the machine's clock, since the epoch: it stands still within a run
@@ -71,7 +74,8 @@ const Header = struct("machine", {
 });
 export type Header = ViewOf<typeof Header>;
 
-const HEADER_AT = PAGE_SIZE;
+/** Where every machine's header lies. */
+export const HEADER_AT = PAGE_SIZE;
 
 /** One kernel object (or array of them) in the slab, so that an address has a name. */
 const SlabObject = struct("slab_object", { structId: u32, start: u32, count: u32, size: u32 });

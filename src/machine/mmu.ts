@@ -171,6 +171,22 @@ export function replaceEntry(tables: PageTables, address: number, old: number, e
   return swapEntry(mem, at, 0, entry);
 }
 
+/** Takes the right to store from an entry, unless it is that of a private copy; then no task can store by it. */
+export function protectEntry(tables: PageTables, address: number): void {
+  const { mem } = tables;
+  const at = entryAt(tables, address);
+  if (at === 0) return;
+  step(Op.clearPte, at);
+  for (;;) {
+    const old = Atomics.load(mem.u32, at >>> 2);
+    if ((old & Pte.writable) === 0 || (old & Pte.anonymous) !== 0) return;
+    if (swapEntry(mem, at, old, (old & ~Pte.writable) >>> 0)) {
+      shootDown(tables, address, pageAddress(old));
+      return;
+    }
+  }
+}
+
 /**
  * Unmaps what is mapped from user address `start` up to `end`, and returns when no task can use it any
  * more: the user addresses that were mapped.  Private copies are freed, or stay when told so.

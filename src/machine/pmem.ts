@@ -1,14 +1,17 @@
 // Persistent memory: the only way in which media changes.
 //
-// Stores reach the media at once here (as with a platform whose caches are inside the power-fail domain);
-// flush and fence are announced so that designs issue them where the kernel did, and so that a
-// model of volatile caches fits behind these functions.  Free space starts as STALE bytes: what a disk
-// held before the file system was made.  Nothing in here announces a copy: the caller knows its pieces.
+//   store…    into the task's caches: durable when the line was flushed and a fence came after that
+//   stream…   past the caches, as the kernel's memcpy_flushcache: durable when a fence came after it
+//
+// Everybody sees a store at once, for caches are coherent; what a power failure would leave of it follows from the
+// log that is kept while a crash is explored (pmem/log.ts).  Free space starts as STALE bytes: what a disk held
+// before the file system was made.  Nothing in here announces a copy: the caller knows its pieces.
 
 import { assert } from "./errors.ts";
 import { Op, step } from "./cpu.ts";
-import { header } from "./layout.ts";
+import { header, HEADER_AT } from "./layout.ts";
 import { PAGE_SIZE, type Memory } from "./memory.ts";
+import { Event, logEvent, Writer } from "./pmem/log.ts";
 import { touch } from "./snapshot.ts";
 
 /** The byte that fills media which nobody has written yet. */
@@ -29,26 +32,51 @@ function onMedia(mem: Memory, at: number): boolean {
 export function storeBytes(mem: Memory, at: number, bytes: Uint8Array): void {
   touch(mem, at, bytes.length);
   mem.u8.set(bytes, at);
+  if (header(mem).logging !== 0) logEvent(mem, Event.store, at, bytes.length, Writer.user);
 }
 
 /** The same with bytes that are in the machine already; the ranges may overlap. */
 export function storeCopy(mem: Memory, to: number, from: number, length: number): void {
   touch(mem, to, length);
   mem.copy(to, from, length);
+  if (header(mem).logging !== 0) logEvent(mem, Event.store, to, length, Writer.user);
 }
 
-export function storeFill(mem: Memory, at: number, value: number, length: number): void {
+export function storeFill(mem: Memory, at: number, value: number, length: number, writer?: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);
+  if (header(mem).logging !== 0) logEvent(mem, Event.store, at, length, writer ?? Writer.user);
+}
+
+/** Bytes from outside the machine, past the caches. */
+export function streamBytes(mem: Memory, at: number, bytes: Uint8Array, writer: Writer): void {
+  touch(mem, at, bytes.length);
+  mem.u8.set(bytes, at);
+  if (header(mem).logging !== 0) logEvent(mem, Event.stream, at, bytes.length, writer);
+}
+
+/** Bytes that are in the machine already, past the caches. */
+export function streamCopy(mem: Memory, to: number, from: number, length: number, writer: Writer): void {
+  touch(mem, to, length);
+  mem.copy(to, from, length);
+  if (header(mem).logging !== 0) logEvent(mem, Event.stream, to, length, writer);
+}
+
+export function streamFill(mem: Memory, at: number, value: number, length: number, writer: Writer): void {
+  touch(mem, at, length);
+  mem.fill(at, value, length);
+  if (header(mem).logging !== 0) logEvent(mem, Event.stream, at, length, writer);
 }
 
 /** Writes back the cache lines of a range.  kernel: arch_wb_cache_pmem */
 export function flush(mem: Memory, at: number, length: number): void {
   assert(onMedia(mem, at), "only media is flushed");
   for (let page = at; page < at + length; page += PAGE_SIZE) step(Op.flush, page);
+  if (header(mem).logging !== 0) logEvent(mem, Event.flush, at, length, 0);
 }
 
-/** Waits until all flushed lines are durable. */
+/** Waits until all flushed and streamed lines, of whichever task, are durable.  kernel: pmem_wmb */
 export function fence(mem: Memory): void {
-  step(Op.fence, header(mem).media.start);
+  step(Op.fence, HEADER_AT);
+  if (header(mem).logging !== 0) logEvent(mem, Event.fence, header(mem).media.start, 0, 0);
 }

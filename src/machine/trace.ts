@@ -61,6 +61,12 @@ export function traceStepsFrom(mem: Memory, counterAt: number): void {
   state(mem).stepsAt = counterAt;
 }
 
+/** How many steps the run has announced; 0 where nobody counts them. */
+export function currentStep(mem: Memory): number {
+  const { stepsAt } = state(mem);
+  return stepsAt === 0 ? 0 : (mem.u32[stepsAt >>> 2] as number);
+}
+
 /** Starts with an empty ring, or stops. */
 export function setTracing(mem: Memory, on: boolean): void {
   state(mem).count = 0;
@@ -74,7 +80,7 @@ export function note(mem: Memory, what: Note, a: number, b = 0, c = 0): void {
   const index = Atomics.add(mem.u32, (ring.at + TraceState.offset("count")) >>> 2, 1) % MAX_ENTRIES;
   const entry = TraceEntry.of(mem, ring.entriesAt + index * TraceEntry.size);
   entry.task = currentTask();
-  entry.step = ring.stepsAt === 0 ? 0 : (mem.u32[ring.stepsAt >>> 2] as number);
+  entry.step = currentStep(mem);
   entry.note = what;
   entry.a = a;
   entry.b = b;

@@ -15,11 +15,13 @@ import { Op, step } from "../machine/cpu.ts";
 import { assert, Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "../machine/memory.ts";
-import { clearEntries, pageAddress, Pte, readEntry, setEntry } from "../machine/mmu.ts";
+import { clearEntries, pageAddress, protectEntry, Pte, readEntry, setEntry } from "../machine/mmu.ts";
 import { storeCopy, storeFill } from "../machine/pmem.ts";
+import { addPage } from "../machine/pmem/page-set.ts";
 import { allocatePage, freePage, zeroPage } from "../machine/pool.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { note, Note } from "../machine/trace.ts";
+import { dirtyPages } from "./dirty.ts";
 import { addressOf, pageAt, spaceOf, vmaAt, type Vma } from "./space.ts";
 
 /** Lies in the inode of the file.  kernel: struct address_space */
@@ -88,6 +90,17 @@ export function unmapRange(
   upRead(mapping.sem);
 }
 
+/** Takes the right to store to a page from everybody: the next store of each faults.  kernel: pfn_mkclean_range */
+export function protectPage(mapping: Mapping, page: number): void {
+  downRead(mapping.sem);
+  let vma = vmaAt(mapping.mem, mapping.firstVma);
+  for (; vma !== undefined; vma = vmaAt(mapping.mem, vma.nextOfMapping)) {
+    const address = addressOf(vma, page);
+    if (page >= vma.firstPage && address < vma.end) protectEntry(spaceOf(vma).tables, address);
+  }
+  upRead(mapping.sem);
+}
+
 /** Unmaps what a vma shows from user address `start` up to `end`.  mmapSem or mapping.sem held. */
 export function unmapPages(vma: Vma, start: number, end: number, keepCopies: boolean): void {
   for (const address of clearEntries(spaceOf(vma).tables, start, end, keepCopies)) {
@@ -116,12 +129,14 @@ function entryWord(mapping: Mapping, page: number): QuietCell {
 
 /**
  * Maps a page of the media, in place of the zero page or another page of the media; a private copy stays.
- * Only a shared writable vma is given a writable entry.  mmapSem held.  Returns 0.
+ * Only a shared writable vma is given a writable entry; its page counts as dirty from here on.  mmapSem held.
+ * Returns 0.
  * kernel: vmf_insert_mixed, vmf_insert_mixed_mkwrite
  */
 export function installPage(vma: Vma, page: number, address: number, writable: boolean): number {
   const flags = Pte.present | (writable && vma.shared !== 0 && vma.writable !== 0 ? Pte.writable : 0);
   const block = (address - header(vma.mem).media.start) >>> PAGE_SHIFT;
+  if ((flags & Pte.writable) !== 0) addPage(dirtyPages(vma.mem), block);
   if (install(vma, page, address + flags)) note(vma.mem, Note.mapPage, inodeNumber(vma), page, block);
   return 0;
 }

@@ -17,6 +17,7 @@ import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { initMmu, newTables, PageTables } from "../machine/mmu.ts";
 import { claimSlot, initPagePool, initSlots, releaseSlot, Slots } from "../machine/pool.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { initDirtyPages } from "./dirty.ts";
 
 /** Where mappings are put: from here up, at the lowest address with enough room. */
 export const USER_START = 0x1000_0000;
@@ -66,6 +67,7 @@ const Faulting = struct("faulting", { space: u32 });
 export function initMm(mem: Memory): void {
   initPagePool(mem);
   initMmu(mem);
+  initDirtyPages(mem);
   setRoot(mem, Root.spaces, allocate(mem, Spaces));
   const spaces = spacesOf(mem);
   initSlots(spaces.slots, MAX_PROCESSES);

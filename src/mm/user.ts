@@ -14,7 +14,8 @@ import { Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { beginAccess, endAccess, translate } from "../machine/mmu.ts";
-import { storeBytes, storeCopy, storeFill } from "../machine/pmem.ts";
+import { storeBytes, storeCopy, storeFill, streamBytes, streamCopy } from "../machine/pmem.ts";
+import { Writer } from "../machine/pmem/log.ts";
 import { touch } from "../machine/snapshot.ts";
 import { takeFault } from "./fault.ts";
 import { bouncePage, USER_END, type AddressSpace } from "./space.ts";
@@ -120,7 +121,8 @@ export function storeUser(mem: Memory, space: AddressSpace, address: number, byt
 
 /**
  * Copies `length` bytes from `offset` in a buffer to an address of the memory, as one piece: they lie within
- * one page there.  Reading a mapped buffer may fault, and sleep.  Returns 0, or -EFAULT with nothing copied.
+ * one page there.  Reading a mapped buffer may fault, and sleep.  What is copied to media goes past the caches: the
+ * next fence makes it durable.  Returns 0, or -EFAULT with nothing copied.  kernel: copy_from_iter_flushcache
  */
 export function copyFromUser(
   mem: Memory,
@@ -154,7 +156,7 @@ function copyFrom(
   const { bytes, space } = from;
   if (bytes !== undefined) {
     step(Op.copyIn, to);
-    storeBytes(mem, to, part(bytes, offset, length));
+    streamBytes(mem, to, part(bytes, offset, length), Writer.copy);
     return 0;
   }
   if (space === undefined) return -Errno.EFAULT;
@@ -170,7 +172,7 @@ function copyFrom(
     done += count;
   }
   step(Op.copyIn, to);
-  storeCopy(mem, to, bounce, length);
+  streamCopy(mem, to, bounce, length, Writer.copy);
   return 0;
 }
 

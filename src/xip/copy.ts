@@ -5,7 +5,8 @@
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { header } from "../machine/layout.ts";
 import { Op, step } from "../machine/cpu.ts";
-import { storeFill } from "../machine/pmem.ts";
+import { storeFill, streamFill } from "../machine/pmem.ts";
+import { Writer } from "../machine/pmem/log.ts";
 import { note, Note } from "../machine/trace.ts";
 import { readSize, type Inode } from "../ext4/inode.ts";
 import type { Extent } from "../ext4/extents/extent.ts";
@@ -25,13 +26,27 @@ function noteData(mem: Memory, what: Note, at: number, length: number): void {
   note(mem, what, Math.floor(offset / PAGE_SIZE), offset % PAGE_SIZE, length);
 }
 
-/** Sets media bytes to zero. */
+/** Sets media bytes to zero, in the cache: without a flush nothing says when they are durable.  kernel: clear_page */
 export function zeroBytes(mem: Memory, at: number, length: number): void {
   for (let done = 0; done < length;) {
     const count = pieceAt(mem, at + done, length - done);
     step(Op.zero, at + done);
     noteData(mem, Note.zero, at + done, count);
-    storeFill(mem, at + done, 0, count);
+    storeFill(mem, at + done, 0, count, Writer.zero);
+    done += count;
+  }
+}
+
+/**
+ * Sets media bytes to zero, past the caches: they are durable with the next fence, so, before a handle is
+ * stopped, ahead of its transaction.  kernel: blkdev_issue_zeroout, dax_zero_page_range
+ */
+export function streamZeros(mem: Memory, at: number, length: number): void {
+  for (let done = 0; done < length;) {
+    const count = pieceAt(mem, at + done, length - done);
+    step(Op.zero, at + done);
+    noteData(mem, Note.zero, at + done, count);
+    streamFill(mem, at + done, 0, count, Writer.zero);
     done += count;
   }
 }

@@ -11,7 +11,7 @@ import { journalStart, journalStop } from "../ext4/journal/handle.ts";
 import type { Handle } from "../ext4/journal/state.ts";
 import { lookUp } from "../ext4/map.ts";
 import { mediaAddress, superBlock } from "../ext4/super.ts";
-import { inBlock, mediaBlock, pagesIn, zeroBytes } from "./copy.ts";
+import { inBlock, mediaBlock, pagesIn, streamZeros } from "./copy.ts";
 
 /** fallocate's mode bit: the file's size stays. */
 export const FALLOC_FL_KEEP_SIZE = 1;
@@ -32,7 +32,7 @@ export function zeroPart(inode: Inode, from: number, to: number): number {
   if (typeof extent === "number") return extent;
   if (extent.state !== State.written) return 0;
   const at = mediaAddress(superBlock(inode.mem), mediaBlock(extent, block));
-  zeroBytes(inode.mem, at + (from % PAGE_SIZE), to - from);
+  streamZeros(inode.mem, at + (from % PAGE_SIZE), to - from);
   return 0;
 }
 

@@ -49,9 +49,17 @@ test("every operation has a name of its own, and a number without one says so", 
   expect(opName(99)).toBe("op 99");
 });
 
-test("only looking, copying out, walking and the read side of locks leave things as they were", () => {
+test("only looking, copying out, walking, the read side of locks and what writes caches back leave things as they were", () => {
   const reading = Object.values(Op).filter(onlyReads).map(opName);
-  expect(reading.toSorted()).toEqual(["copyOut", "load", "lockShared", "unlockShared", "walk"]);
+  expect(reading.toSorted()).toEqual([
+    "copyOut",
+    "fence",
+    "flush",
+    "load",
+    "lockShared",
+    "unlockShared",
+    "walk",
+  ]);
 });
 
 test("an error number has its Linux name, with either sign, and no two share a number", () => {

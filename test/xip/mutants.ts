@@ -101,11 +101,11 @@ export const mutants: Mutant[] = [
   {
     without: "the zeroing before the unlock: it comes after",
     change: both(
-      replacing("zeroAndConvert", /zeroBytes\([^;]*\);/, ""),
+      replacing("zeroAndConvert", /streamZeros\([^;]*\);/, ""),
       replacing(
         "makeWritten",
         /upWrite\(inode\.dataSem\);/,
-        `${unlockAlone} if (media > 0) zeroBytes(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);`,
+        `${unlockAlone} if (media > 0) streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);`,
       ),
     ),
     scenario: "write-beside-load",

@@ -6,7 +6,8 @@
 // by a design that hands out written blocks alone.
 
 import { Op, step } from "../../machine/cpu.ts";
-import { storeFill } from "../../machine/pmem.ts";
+import { streamFill } from "../../machine/pmem.ts";
+import { Writer } from "../../machine/pmem/log.ts";
 import { note, Note } from "../../machine/trace.ts";
 import type { Inode } from "../inode.ts";
 import { mediaAddress, superBlock } from "../super.ts";
@@ -42,7 +43,7 @@ function zero(inode: Inode, media: number, count: number): void {
   for (let block = media; block < media + count; block++) {
     const at = mediaAddress(superBlock(mem), block);
     step(Op.zero, at);
-    storeFill(mem, at, 0, blockSize);
+    streamFill(mem, at, 0, blockSize, Writer.zero);
     note(mem, Note.zero, block, 0, blockSize);
   }
 }

@@ -6,7 +6,8 @@
 // kernel: jbd2_journal_commit_transaction
 
 import { assert } from "../../machine/errors.ts";
-import { fence, flush, storeCopy } from "../../machine/pmem.ts";
+import { fence, streamCopy } from "../../machine/pmem.ts";
+import { Writer } from "../../machine/pmem/log.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
@@ -28,8 +29,7 @@ export function commit(sb: SuperBlock): number {
   for (const buffer of buffers) if (!sealsElsewhere(buffer)) seal(sb, buffer);
   for (const buffer of buffers) {
     const to = mediaAddress(sb, buffer.block);
-    storeCopy(mem, to, buffer.data, BLOCK_SIZE);
-    flush(mem, to, BLOCK_SIZE);
+    streamCopy(mem, to, buffer.data, BLOCK_SIZE, Writer.checkpoint);
     setClean(buffer);
   }
   if (buffers.length > 0) {

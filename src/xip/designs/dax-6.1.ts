@@ -29,9 +29,10 @@ import { installPage, installZeroPage, lockEntry, unlockEntry, unmapRange } from
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
-import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
+import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, streamZeros } from "../copy.ts";
 import { changeRange, changesBlocks } from "../ranges.ts";
 import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { writeBackEntries } from "../write-back.ts";
 
 export const design: Design = {
   name: "dax-6.1",
@@ -45,7 +46,7 @@ export const design: Design = {
     fault: "invalidateSem shared, handle when it stores, entry, dataSem",
     truncate: "i_rwsem, invalidateSem; handle and dataSem to free",
     fallocate: "i_rwsem; invalidateSem unless it only reserves; handle and dataSem",
-    sync: "none of the inode's; the commit waits for running handles",
+    sync: "invalidateSem shared, and entry after entry, to flush what was mapped; then the commit, which waits for handles",
   },
 
   // kernel: ext4_dax_read_iter
@@ -101,7 +102,8 @@ export const design: Design = {
   },
 
   sync(inode) {
-    return commit(superBlock(inode.mem));
+    const error = writeBackEntries(inode);
+    return error < 0 ? error : commit(superBlock(inode.mem));
   },
 };
 
@@ -184,12 +186,12 @@ function makeWrittenLocked(handle: Handle, inode: Inode, block: number, count: n
   if (found.state === State.hole) {
     const made = allocateExtent(handle, inode, block, count, State.written);
     if (typeof made === "number") return made;
-    zeroBytes(inode.mem, mediaAddress(sb, made.media), made.length * PAGE_SIZE);
+    streamZeros(inode.mem, mediaAddress(sb, made.media), made.length * PAGE_SIZE);
     return made;
   }
   const length = Math.min(count, found.start + found.length - block);
   const piece: Extent = { start: block, length, media: mediaBlock(found, block), state: State.written };
-  zeroBytes(inode.mem, mediaAddress(sb, piece.media), length * PAGE_SIZE);
+  streamZeros(inode.mem, mediaAddress(sb, piece.media), length * PAGE_SIZE);
   const error = convertExtent(handle, inode, block, length);
   return error < 0 ? error : piece;
 }

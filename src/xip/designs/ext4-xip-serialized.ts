@@ -50,8 +50,9 @@ import { installPage, installZeroPage, unmapRange } from "../../mm/mapping.ts";
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
-import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
+import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, streamZeros } from "../copy.ts";
 import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { writeBackAlone } from "../write-back.ts";
 
 export const design: Design = {
   name: "ext4-xip-serialized",
@@ -64,7 +65,7 @@ export const design: Design = {
     fault: "invalidateSem shared; dataSem shared to map a hole; handle and dataSem for what must be written",
     truncate: "rwsem, invalidateSem; handle and dataSem to free",
     fallocate: "rwsem; handle and dataSem for each hole",
-    sync: "none of the inode's; the commit waits for running handles",
+    sync: "invalidateSem to flush what was mapped; then none of the inode's: the commit waits for running handles",
   },
 
   read(inode, to, position, length) {
@@ -107,7 +108,8 @@ export const design: Design = {
   },
 
   sync(inode) {
-    return commit(superBlock(inode.mem));
+    const error = writeBackAlone(inode);
+    return error < 0 ? error : commit(superBlock(inode.mem));
   },
 };
 
@@ -210,7 +212,7 @@ function zeroAndConvert(handle: Handle, inode: Inode, block: number): number {
     if (typeof extent === "number") return extent;
   }
   const media = mediaBlock(extent, block);
-  zeroBytes(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
+  streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
   const error = convertExtent(handle, inode, block, 1);
   return error < 0 ? error : media;
 }

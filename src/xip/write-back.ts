@@ -1,0 +1,64 @@
+// What fsync and msync do about stores through mappings, in designs that do anything: find the file's pages that may
+// have been stored to, keep programs from storing on unnoticed, and flush the caches.
+
+import { State } from "../ext4/extents/extent.ts";
+import { readSize, type Inode } from "../ext4/inode.ts";
+import { lookUp } from "../ext4/map.ts";
+import { mediaAddress, superBlock } from "../ext4/super.ts";
+import { downRead, downWrite, upRead, upWrite } from "../locks/rwsem.ts";
+import { PAGE_SIZE } from "../machine/memory.ts";
+import { flush } from "../machine/pmem.ts";
+import { nextPage, removePage } from "../machine/pmem/page-set.ts";
+import { dirtyPages } from "../mm/dirty.ts";
+import { lockEntry, protectPage, unlockEntry } from "../mm/mapping.ts";
+import { mediaBlock, pagesIn } from "./copy.ts";
+
+/**
+ * Flushes what was stored through mappings of the file; the next fence makes it durable.  Takes invalidateSem: no
+ * fault comes in between.  Returns 0.
+ */
+export function writeBackAlone(inode: Inode): number {
+  downWrite(inode.invalidateSem);
+  const result = writeBackMapped(inode);
+  upWrite(inode.invalidateSem);
+  return result;
+}
+
+/**
+ * The same for a design whose faults take the page's entry.  Takes invalidateSem shared, so that blocks stay the
+ * file's, and entry after entry.  kernel: dax_writeback_mapping_range
+ */
+export function writeBackEntries(inode: Inode): number {
+  downRead(inode.invalidateSem);
+  const result = writeBackMapped(inode);
+  upRead(inode.invalidateSem);
+  return result;
+}
+
+function writeBackMapped(inode: Inode): number {
+  const dirty = dirtyPages(inode.mem);
+  const end = pagesIn(readSize(inode));
+  for (let page = 0; page < end && dirty.count > 0;) {
+    const extent = lookUp(inode, page);
+    if (typeof extent === "number") return extent;
+    if (extent.state === State.written) {
+      const last = mediaBlock(extent, extent.start + extent.length);
+      const found = nextPage(dirty, mediaBlock(extent, page), last);
+      if (found < last) writeBackPage(inode, extent.start + found - extent.media, found);
+      page = extent.start + found + 1 - extent.media;
+    } else {
+      page = extent.start + extent.length;
+    }
+  }
+  return 0;
+}
+
+/** kernel: dax_writeback_one */
+function writeBackPage(inode: Inode, page: number, media: number): void {
+  lockEntry(inode.mapping, page);
+  // First: what is stored until the page is protected is flushed below, what is stored later faults.
+  removePage(dirtyPages(inode.mem), media);
+  protectPage(inode.mapping, page);
+  flush(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
+  unlockEntry(inode.mapping, page);
+}
