@@ -26,7 +26,7 @@ import { bufferAt } from "./buffer.ts";
 import { dirtyMetadata, getWriteAccess } from "./journal/handle.ts";
 import type { Handle } from "./journal/state.ts";
 import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode } from "./media/inode.ts";
-import { BLOCK_SIZE } from "./super.ts";
+import { BLOCK_SIZE, superBlock } from "./super.ts";
 
 export const Inode = struct("inode", {
   state: u32,
@@ -147,7 +147,10 @@ export function setTimes(handle: Handle, inode: Inode, modified: boolean): numbe
 }
 
 function hasExtraTimes(inode: Inode): boolean {
-  return (inode.mem.u16[(inode.rawAt + EXTRA_SIZE_FIELD) >>> 1] as number) >= TIMES_END;
+  const { mem, rawAt } = inode;
+  // Behind the last small inode of a block lies another block.
+  if (superBlock(mem).inodeSize === OLD_INODE_SIZE) return false;
+  return (mem.u16[(rawAt + EXTRA_SIZE_FIELD) >>> 1] as number) >= TIMES_END;
 }
 
 export interface Stat {

@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import { benchDamage } from "./damage.ts";
 import { benchExplore, benchMemory } from "./explore.ts";
 import { benchFree } from "./free.ts";
 import { benchToys } from "./sched.ts";
@@ -26,6 +27,7 @@ const sections: Readonly<Record<string, Section>> = {
     about: "first writes into unwritten space, in files of few and many extents",
     run: benchFirstWrites,
   },
+  damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
   boot: { about: "booting a machine, and going back to a snapshot of it", run: benchBoot },
 };
 

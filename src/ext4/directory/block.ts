@@ -23,6 +23,7 @@ import { ownedSum } from "../media/sums.ts";
 import { BLOCK_SIZE, hasChecksums, superBlock, type SuperBlock } from "../super.ts";
 import { hashChecksumIsGood, isHashNode } from "./hash-node.ts";
 
+const SLASH = 0x2f;
 const LENGTH = DirectoryEntry.offset("rec_len");
 const NAME_LENGTH = DirectoryEntry.offset("name_len");
 
@@ -86,9 +87,20 @@ function entriesAreGood(sb: SuperBlock, buffer: Buffer): boolean {
     const length = recordLength(mem, at);
     if (length < DirectoryTail.size || (length & 3) !== 0 || at + length > end) return false;
     if (entrySize(nameLength(mem, at)) > length || inodeOf(mem, at) > sb.inodeCount) return false;
+    if (inodeOf(mem, at) !== 0 && !nameIsGood(mem, at)) return false;
     at += length;
   }
   return true;
+}
+
+/** A name with a slash in it, or none, would be no path's part.  kernel: verify_dirent_name */
+function nameIsGood(mem: Memory, at: number): boolean {
+  const from = at + DirectoryEntry.size;
+  const end = from + nameLength(mem, at);
+  for (let here = from; here < end; here++) {
+    if (mem.u8[here] === 0 || mem.u8[here] === SLASH) return false;
+  }
+  return end > from;
 }
 
 function checksumIsGood(directory: Inode, buffer: Buffer): boolean {

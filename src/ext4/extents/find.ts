@@ -9,7 +9,7 @@ import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth } from "../media/ext
 import { readChild, rootIsGood } from "./check.ts";
 import { extentOf } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
-import { search } from "./path.ts";
+import { descend, Path, releasePath, search } from "./path.ts";
 
 /**
  * The extent that covers a file block, whole; for a hole, what is left of it from the block on (up to the
@@ -67,11 +67,13 @@ export function nextStart(mem: Memory, leaf: number, position: number, end: numb
 /** All extents of a file in order, holes left out.  dataSem is held. */
 export function extents(inode: Inode): Extent[] | number {
   const all: Extent[] = [];
-  for (let block = 0; block < MAX_FILE_BLOCKS;) {
-    const found = findExtent(inode, block);
-    if (typeof found === "number") return found;
-    if (found.state !== State.hole) all.push(found);
-    block = found.start + found.length;
+  const path = new Path(inode);
+  for (let block = 0; block < MAX_FILE_BLOCKS; block = path.end) {
+    const found = descend(path, block);
+    if (found < 0) return found;
+    const { mem, leaf } = path;
+    for (let index = 0; index < entryCount(mem, leaf); index++) all.push(extentOf(mem, leaf, index));
   }
+  releasePath(path);
   return all;
 }
