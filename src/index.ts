@@ -1,6 +1,7 @@
 // The public API.  What a design of one's own needs is in kernel.ts (`unwritten/kernel`).
 
 export { boot, type BootOptions, type Machine } from "./lab/machine.ts";
+export { mkfs, type ImageWriter, type MkfsOptions } from "./lab/mkfs.ts";
 export { scenario, type Scenario, type ScenarioDefinition, type Seen, type Task } from "./lab/scenario.ts";
 export { scenarios } from "./lab/scenarios/index.ts";
 export { explore, type ExploreOptions, type ExploreResult, type SearchOptions } from "./lab/explore.ts";

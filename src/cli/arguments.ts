@@ -63,10 +63,11 @@ export function choice<const T extends string>(choices: readonly T[], help: stri
   };
 }
 
-export function count(help: string, range: { min: number; max: number }): Option<number> {
+export function count(help: string, range: { min: number; max: number }, short?: string): Option<number> {
   return {
     valueName: "N",
     help,
+    ...(short !== undefined && { short }),
     read(given, name) {
       const value = /^\d[\d_,]*$/.test(given) ? Number(given.replaceAll(/[_,]/g, "")) : Number.NaN;
       return within(value, given, name, range, "a whole number");
@@ -74,15 +75,15 @@ export function count(help: string, range: { min: number; max: number }): Option
   };
 }
 
-const BYTES: Record<string, number> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const BYTES: Record<string, number> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
-/** Bytes: "4096", "64K", "16M", "1GiB". */
+/** Bytes: "4096", "64K", "16M", "1GiB", "2T". */
 export function size(help: string, range: { min: number; max: number }): Option<number> {
   return {
     valueName: "SIZE",
     help,
     read(given, name) {
-      const match = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(given);
+      const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(given);
       const unit = BYTES[(match?.[2] ?? "").toUpperCase()] ?? 1;
       const value = match ? Number(match[1]) * unit : Number.NaN;
       return within(value, given, name, range, "a size such as 16M");
@@ -126,6 +127,7 @@ function within(
 /** 16777216 -> "16M": ranges are printed as people type them. */
 function plain(value: number): string {
   for (const [suffix, unit] of [
+    ["T", BYTES["T"]],
     ["G", BYTES["G"]],
     ["M", BYTES["M"]],
   ] as const) {

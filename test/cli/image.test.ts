@@ -1,16 +1,19 @@
 // The image commands, with e2fsprogs as the witness.
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { debugfsWrite, dumpe2fs, e2fsck, mkfs } from "../support/e2fsprogs.ts";
+import { debugfs, debugfsWrite, dumpe2fs, e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { end, run, scratch, start } from "./program.ts";
 
 const directory = scratch();
@@ -55,9 +58,13 @@ describe("mkfs", () => {
     const refused = await run(directory, "mkfs", "precious");
     expect(refused).toMatchObject({ code: 2, stderr: "unwritten: precious exists; --force replaces it\n" });
     expect(readFileSync(path("precious"), "utf8")).toBe("precious");
-    expect((await run(directory, "mkfs", "precious", "--force", "--json")).stdout).toBe(
-      '{\n  "image": "precious",\n  "size": 16777216\n}\n',
-    );
+    const { stdout } = await run(directory, "mkfs", "precious", "--force", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      image: "precious",
+      written: true,
+      size: 16_777_216,
+      blocks: 4096,
+    });
     expect(readFileSync(path("precious")).length).toBe(16 * 2 ** 20);
   });
 
@@ -79,12 +86,104 @@ describe("mkfs", () => {
       stderr: "unwritten: absent/x.img: no such file or directory\n",
     });
     const before = readdirSync(directory);
-    const child = start(directory, ["mkfs", "huge.img", "--size", "512M"]);
-    setTimeout(() => child.kill("SIGINT"), 500);
+    // Without checksums every bitmap of its 800,000 groups is written.
+    const words = [
+      "mkfs",
+      "huge.img",
+      "--size",
+      "4T",
+      "-b",
+      "1024",
+      "-O",
+      "^metadata_csum,^64bit",
+      "-i",
+      "8M",
+    ];
+    const child = start(directory, words);
+    setTimeout(() => child.kill("SIGINT"), 1000);
     const { code } = await end(child);
     // Quick machines may be done by then: either all of it is there, or nothing.
     if (code === 0) expect(readdirSync(directory).toSorted()).toEqual([...before, "huge.img"].toSorted());
     else expect(readdirSync(directory)).toEqual(before);
+  });
+});
+
+describe("mkfs with the options of mke2fs", () => {
+  const words = [
+    "--size",
+    "8M",
+    "-b",
+    "1024",
+    "-O",
+    "^has_journal,uninit_bg",
+    "-I",
+    "128",
+    "-m",
+    "1.5",
+    "-L",
+    "x",
+  ];
+
+  test("makes what was asked for, and the same again with the same seed", async () => {
+    const first = await run(directory, "mkfs", "1k.img", ...words, "--seed", "3", "-E", "root_owner=5:6");
+    expect(first.stdout).toBe("1k.img: ext4, 8 MiB, blocks of 1024 bytes (a machine mounts only 4096)\n");
+    const image = readFileSync(path("1k.img"));
+    expect(e2fsck(image)).toBe("");
+    expect(dumpe2fs(image)).toMatch(/^Block size: +1024$/m);
+    expect(debugfs(image, "stat /")).toMatch(/User: +5 +Group: +6 /);
+    const again = ["mkfs", "again.img", "-q", ...words, "--seed", "3", "-E", "root_owner=5:6"];
+    expect(await run(directory, ...again)).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(Buffer.compare(readFileSync(path("again.img")), image)).toBe(0);
+    await run(directory, "mkfs", "other.img", ...words);
+    expect(Buffer.compare(readFileSync(path("other.img")), image)).not.toBe(0);
+  });
+
+  test("writes only the structures of a large image", async () => {
+    const { code, stdout } = await run(directory, "mkfs", "2t.img", "--size", "2T");
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "2t.img: ext4, 2 TiB (a machine mounts up to 2 GiB)\n",
+    });
+    expect(statSync(path("2t.img"))).toMatchObject({ size: 2 ** 41 });
+    expect(statSync(path("2t.img")).blocks * 512).toBeLessThan(64 * 2 ** 20);
+    expect(await run(directory, "ls", "2t.img")).toMatchObject({
+      code: 2,
+      stderr: "unwritten: 2t.img has 2 TiB; a machine mounts up to 2 GiB\n",
+    });
+    rmSync(path("2t.img"));
+  });
+
+  test("-n says what it would be, and leaves no file", async () => {
+    const { code, stdout } = await run(directory, "mkfs", "dry.img", "-n", ...words);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^dry\.img would be: ext4, 8 MiB: 8,192 blocks of 1024 bytes, 122 blocks for root,\n/,
+    );
+    expect(existsSync(path("dry.img"))).toBe(false);
+  });
+
+  test.each([
+    [["-O", "nosuch"], `"nosuch" is no feature of ext4`],
+    [["-O", "bigalloc"], "mkfs cannot make a file system with the feature bigalloc"],
+    [["-E", "hash_sed=1"], `-E knows no "hash_sed"; did you mean "hash_seed"?`],
+    [["-E", "root_owner=a"], `-E root_owner must be UID:GID, not "a"`],
+    [["-J", "4"], `--journal must be size=MIB, not "4"`],
+    [["-m", "half"], `--reserved must be a number, not "half"`],
+  ])("%j is refused: %s", async (given, sentence) => {
+    expect(await run(directory, "mkfs", "refused.img", ...given)).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `unwritten: ${sentence}\n`,
+    });
+    expect(existsSync(path("refused.img"))).toBe(false);
+  });
+
+  test.each(["ls", "stat", "cat", "fsck"])("%s says which block size a machine mounts", async (command) => {
+    await run(directory, "mkfs", "-F", "small.img", "-b", "2048");
+    const { code, stderr } = await run(directory, command, "small.img");
+    const why =
+      "the image has blocks of 2048 bytes, a machine mounts only 4096: mapped data needs blocks as large as pages";
+    expect({ code, stderr }).toEqual({ code: 2, stderr: `unwritten: small.img: ${why}\n` });
   });
 });
 

@@ -82,8 +82,11 @@ describe("wrong usage is one sentence on stderr and exit code 2", () => {
     ],
     [["stress", "--design", "x", "--tasks", "17"], '--tasks must be a whole number from 1 to 16, not "17"'],
     [["mkfs"], "mkfs needs IMAGE; usage: unwritten mkfs IMAGE [options]"],
-    [["mkfs", "x", "--size", "3G"], '--size must be a size such as 16M from 1M to 2G, not "3G"'],
-    [["mkfs", "x", "--size", "1048577"], "--size must be a multiple of 4096 bytes, not 1048577"],
+    [["mkfs", "x", "--size", "17T"], '--size must be a size such as 16M from 1M to 16T, not "17T"'],
+    [
+      ["mkfs", "x", "--size", "1048577"],
+      "the size is a multiple of the block size (4096 bytes), not 1048577",
+    ],
     [
       ["mkfs", "x", "--label", "a label that is too long"],
       'the label "a label that is too long" is longer than 16 bytes',

@@ -44,15 +44,20 @@ function withFile<T>(image: Uint8Array, use: (file: string) => T): T {
   return result;
 }
 
+/** A file of `size` bytes, holes at first, that mkfs.ext4 makes a file system of with these arguments. */
+export function mkfsFile(file: string, size: number, args: readonly string[]): void {
+  const handle = openSync(file, "w");
+  ftruncateSync(handle, size);
+  closeSync(handle);
+  const { code, text } = run("mkfs.ext4", ["-q", "-F", ...args, file]);
+  if (code !== 0) throw new Error(`mkfs.ext4 ${args.join(" ")}: ${text}`);
+}
+
 /** An image of `size` bytes made by mkfs.ext4 with 4 KiB blocks and these arguments on top. */
 export function mkfs(size: number, args: readonly string[] = []): Uint8Array {
   const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
   const file = path.join(folder, "image");
-  const handle = openSync(file, "w");
-  ftruncateSync(handle, size);
-  closeSync(handle);
-  const { code, text } = run("mkfs.ext4", ["-q", "-F", "-b", "4096", ...args, file]);
-  if (code !== 0) throw new Error(`mkfs.ext4 ${args.join(" ")}: ${text}`);
+  mkfsFile(file, size, ["-b", "4096", ...args]);
   const image = new Uint8Array(readFileSync(file));
   rmSync(folder, { recursive: true });
   return image;
@@ -60,7 +65,11 @@ export function mkfs(size: number, args: readonly string[] = []): Uint8Array {
 
 /** What `e2fsck -fn` finds wrong with an image: "" when it is spotless. */
 export function e2fsck(image: Uint8Array): string {
-  const { code, text } = withFile(image, (file) => run("e2fsck", ["-fn", file]));
+  return withFile(image, e2fsckFile);
+}
+
+export function e2fsckFile(file: string): string {
+  const { code, text } = run("e2fsck", ["-fn", file]);
   const findings = text
     .split("\n")
     .filter((line) => !/^Pass \d|^$|\d+\/\d+ files \(|^\/\S+: \d+\/\d+/.test(line))
@@ -101,6 +110,16 @@ export function indexed(image: Uint8Array): Uint8Array {
 
 export function dumpe2fs(image: Uint8Array): string {
   return withFile(image, (file) => run("dumpe2fs", [file]).text);
+}
+
+/** The lines of dumpe2fs about the whole file system, less what must differ: ids, names, times, places, checksums. */
+export function superBlockFacts(file: string): string[] {
+  return run("dumpe2fs", ["-h", file])
+    .text.split("\n")
+    .filter(
+      (line) =>
+        !/UUID|volume name|Hash Seed|created|write time|checked|writes:|hecksum:|Checksum seed|^$/.test(line),
+    );
 }
 
 /** A file's bytes as debugfs finds them; holes and unwritten blocks are zeros. */

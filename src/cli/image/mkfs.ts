@@ -1,102 +1,183 @@
-// mkfs: makes an ext4 image.
+// mkfs: makes an ext4 image, with the options of mke2fs.
 //
 // It is written beside its final name and renamed when it is whole: whatever happens, nothing half-made is
-// left, and an image that is replaced is replaced at once.
+// left, and an image that is replaced is replaced at once.  Only the blocks of the new file system are written,
+// into a file with holes, so that an image of many GiB takes neither memory nor disk of that size.
+import { randomUUID } from "node:crypto";
 import { lstat, open, realpath, rename, rm } from "node:fs/promises";
-import type { MakeOptions } from "../../ext4/mkfs/mkfs.ts";
-import { createMemory, header } from "../../machine/layout.ts";
-import { DEFAULT_MEDIA, KIB, MAX_MEDIA, MIN_MEDIA } from "../../machine/limits.ts";
-import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
-import { flag, size, text } from "../arguments.ts";
+import type { ImagePlan, MkfsOptions } from "../../lab/mkfs.ts";
+import { DEFAULT_MEDIA, GIB, MAX_MEDIA, MIN_MEDIA } from "../../machine/limits.ts";
+import { count, flag, many, size, text, type Values } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
 import { print, printJson } from "../terminal/output.ts";
-import { bytes } from "../terminal/words.ts";
+import { bytes, counted } from "../terminal/words.ts";
+import { extended, journalSize, number, uuidFrom } from "./mkfs-options.ts";
 import { asRefusal } from "./reason.ts";
+
+const MAX_IMAGE = 16_384 * GIB;
+const ANY = { min: 0, max: Number.MAX_SAFE_INTEGER };
+
+const options = {
+  size: size("how large, in whole blocks (default 16M)", { min: MIN_MEDIA, max: MAX_IMAGE }),
+  "block-size": number("BYTES", "1024, 2048 or 4096 (default 4096, the only one that a machine mounts)", "b"),
+  "inode-size": number("BYTES", "of an inode: a power of two from 128 (default 256)", "I"),
+  "inode-ratio": number("BYTES", "of media for each inode (default by the size)", "i"),
+  inodes: count("how many inodes, instead of a ratio", ANY, "N"),
+  features: many(text("LIST", "features on and off (^), on top of mke2fs's defaults; none clears them", "O")),
+  label: text("LABEL", "the name of the volume: at most 16 bytes", "L"),
+  uuid: text("UUID", "its identity: a UUID, random (the default) or clear", "U"),
+  reserved: number("PERCENT", "of the blocks kept for root (default 5)", "m"),
+  "blocks-per-group": count("of a group (default 8 for each byte of a block)", ANY, "g"),
+  "flex-groups": count("groups whose bitmaps and tables lie together (default 16)", ANY, "G"),
+  journal: text("size=MIB", "the journal's size (default by the image's)", "J"),
+  extended: many(text("LIST", "hash_seed=UUID, root_owner[=UID:GID], num_backup_sb=0|1|2", "E")),
+  seed: count("make ids from this number, and the time 8 December 2013: always the same bytes", {
+    min: 0,
+    max: 2 ** 32 - 1,
+  }),
+  time: count("seconds since 1970 that it was made at (default now)", { min: 0, max: 2 ** 31 - 1 }),
+  "dry-run": flag("say what would be made, and write nothing", "n"),
+  force: flag("replace an existing file", "F"),
+  quiet: flag("say nothing", "q"),
+};
 
 export const mkfsCommand = command({
   name: "mkfs",
-  summary: "make an ext4 image, laid out as mke2fs -b 4096 would",
+  summary: "make an ext4 image, with the options and the defaults of mke2fs -b 4096",
   takes: "IMAGE [options]",
+  details: [
+    "A machine mounts images with blocks of 4096 bytes and up to 2 GiB; others are for other programs. Features",
+    "that can be made: has_journal, ext_attr, resize_inode, dir_index, sparse_super2, filetype, extent, 64bit,",
+    "flex_bg, metadata_csum_seed, sparse_super, large_file, huge_file, uninit_bg, dir_nlink, extra_isize,",
+    "metadata_csum. Any other is refused by its name.",
+  ].join("\n"),
   positionals: { min: 1, max: 1 },
-  options: {
-    size: size("how large, in whole blocks of 4096 bytes (default 16M)", { min: MIN_MEDIA, max: MAX_MEDIA }),
-    label: text("LABEL", "the name of the volume: at most 16 bytes"),
-    uuid: text("UUID", "its identity (default: the same every time)"),
-    force: flag("replace an existing file"),
-  },
+  options,
   examples: [
     ["disk.img", "16 MiB"],
-    ["disk.img --size 1G --label scratch --force", "1 GiB with a label, over what was there"],
+    ["disk.img --size 1G -L scratch --force", "1 GiB with a label, over what was there"],
+    ["disk.img --size 64M --seed 1", "the same bytes every time"],
+    ["disk.img --size 256M -O ^has_journal,^resize_inode -I 128 -N 4096 -m 0", "fewer structures"],
+    ["huge.img --size 2T", "a file with holes: some MiB on disk"],
+    ["disk.img --size 8G -b 1024 -n", "what that would be"],
   ],
-  json: "{ image, size }; size in bytes",
+  json: [
+    "{ image, written, size, blockSize, blocks, reservedBlocks, inodes, inodeSize, groups,",
+    "  blocksPerGroup, inodesPerGroup, journalBlocks, features: [name, …], uuid }; size in bytes",
+  ].join("\n"),
   async run({ values, positionals }) {
     const [image = ""] = positionals;
-    const { force, json, label, uuid } = values;
-    const length = values.size ?? DEFAULT_MEDIA;
-    if (length % PAGE_SIZE !== 0)
-      throw new Refusal(`--size must be a multiple of ${PAGE_SIZE} bytes, not ${length}`);
-    const final = await finalName(image, force === true);
-    const media = await makeMedia(length, {
-      ...(label !== undefined && { label }),
-      ...(uuid !== undefined && { uuid }),
-    });
+    const { json, quiet } = values;
+    const { planImage } = await import("../../lab/mkfs.ts");
+    const dry = values["dry-run"] === true;
+    const final = dry ? image : await finalName(image, values.force === true);
+    const plan = planImage(optionsFrom(values));
 
     return interruptible(async ({ signal, received }) => {
-      const temporary = `${final}.${process.pid}.tmp`;
-      try {
-        await writeSparse(temporary, media, signal);
-        if (!signal.aborted) await rename(temporary, final);
-      } catch (error) {
-        throw asRefusal(error, image);
-      } finally {
-        await rm(temporary, { force: true });
-      }
+      if (!dry) await make(plan, final, image, signal);
       const code = received();
       if (code !== undefined) return code;
-      if (json) printJson({ image, size: length });
-      else print(`${image}: ext4, ${bytes(length)}`);
+      const known = whatIsMade(plan);
+      if (json) printJson({ image, written: !dry, ...known });
+      else if (dry) print(`${image} would be: ${describe(plan)}`);
+      else if (quiet !== true) print(`${image}: ext4, ${bytes(plan.size)}${warning(plan)}`);
       return Exit.nothingFound;
     });
   },
 });
 
-/** The media of a new machine: blocks that the file system does not use hold zeros. */
-async function makeMedia(length: number, options: MakeOptions): Promise<Uint8Array> {
-  const { makeFileSystem } = await import("../../ext4/mkfs/mkfs.ts");
-  const mem = roomFor(length);
-  const error = makeFileSystem(mem, options);
-  if (error !== undefined) throw new Refusal(error.message);
-  const { start } = header(mem).media;
-  return mem.u8.subarray(start, start + length);
+function optionsFrom(values: Values<typeof options>): MkfsOptions {
+  const fixed = values.seed !== undefined;
+  const asked = extended(values.extended ?? []);
+  return {
+    size: values.size ?? DEFAULT_MEDIA,
+    blockSize: values["block-size"],
+    inodeSize: values["inode-size"],
+    inodeRatio: values["inode-ratio"],
+    inodes: values.inodes,
+    features: values.features?.join(","),
+    label: values.label,
+    uuid: uuidFrom(values.uuid) ?? (fixed ? undefined : randomUUID()),
+    hashSeed: asked.hashSeed ?? (fixed ? undefined : randomUUID()),
+    reserved: values.reserved,
+    blocksPerGroup: values["blocks-per-group"],
+    flexGroups: values["flex-groups"],
+    journalSize: values.journal === undefined ? undefined : journalSize(values.journal),
+    backups: asked.backups,
+    rootOwner: asked.rootOwner,
+    seed: values.seed,
+    time: values.time ?? (fixed ? undefined : Math.floor(Date.now() / 1000)),
+  };
 }
 
-function roomFor(length: number): Memory {
+async function make(plan: ImagePlan, final: string, image: string, signal: AbortSignal): Promise<void> {
+  const temporary = `${final}.${process.pid}.tmp`;
   try {
-    return createMemory(length);
+    await writeSparse(temporary, plan, signal);
+    if (!signal.aborted) await rename(temporary, final);
   } catch (error) {
-    if (error instanceof RangeError)
-      throw new Refusal(`there is not enough memory to make an image of ${bytes(length)}`);
-    throw error;
+    if (error !== signal.reason) throw asRefusal(error, image);
+  } finally {
+    await rm(temporary, { force: true });
   }
 }
 
-/** Writes a new file, leaving holes where there are only zeros.  Ends early, with part of it, when aborted. */
-async function writeSparse(path: string, content: Uint8Array, signal: AbortSignal): Promise<void> {
-  const piece = 64 * KIB;
-  const zeros = Buffer.alloc(piece);
+/** Writes a new file, with holes where there are only zeros.  Throws the signal's reason when it is aborted. */
+async function writeSparse(path: string, plan: ImagePlan, signal: AbortSignal): Promise<void> {
+  const { writeImage } = await import("../../lab/mkfs.ts");
   const file = await open(path, "wx");
   try {
-    for (let at = 0; at < content.length && !signal.aborted; at += piece) {
-      const part = content.subarray(at, at + piece);
-      if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0)
-        await file.write(part, 0, part.length, at);
-    }
-    await file.truncate(content.length);
+    await file.truncate(plan.size);
+    await writeImage(plan, async (content, position) => {
+      signal.throwIfAborted();
+      for (let done = 0; done < content.length;) {
+        const { bytesWritten } = await file.write(content, done, content.length - done, position + done);
+        done += bytesWritten;
+      }
+    });
   } finally {
     await file.close();
   }
+}
+
+function whatIsMade({ layout, identity, size: length, features }: ImagePlan) {
+  const { geometry } = layout;
+  const inodes = geometry.inodesPerGroup * geometry.groups;
+  const hex = Buffer.from(identity.uuid).toString("hex");
+  return {
+    size: length,
+    blockSize: geometry.blockSize,
+    blocks: geometry.blocks,
+    reservedBlocks: geometry.rootBlocks,
+    inodes,
+    inodeSize: geometry.inodeSize,
+    groups: geometry.groups,
+    blocksPerGroup: geometry.blocksPerGroup,
+    inodesPerGroup: geometry.inodesPerGroup,
+    journalBlocks: geometry.journalBlocks,
+    features,
+    uuid: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5"),
+  };
+}
+
+function describe({ layout, size: length, features }: ImagePlan): string {
+  const { geometry } = layout;
+  const { blockSize, blocks, groups, journalBlocks } = geometry;
+  const journal = journalBlocks === 0 ? "no journal" : `a journal of ${counted(journalBlocks, "block")}`;
+  return [
+    `ext4, ${bytes(length)}: ${counted(blocks, "block")} of ${blockSize} bytes, ${counted(geometry.rootBlocks, "block")} for root,`,
+    `  ${counted(geometry.inodesPerGroup * groups, "inode")} of ${geometry.inodeSize} bytes, ${counted(groups, "group")}, ${journal},`,
+    `  ${features.join(" ")}`,
+  ].join("\n");
+}
+
+/** What a machine will say of it, before it does. */
+function warning({ layout, size: length }: ImagePlan): string {
+  const { blockSize } = layout.geometry;
+  if (blockSize !== 4096) return `, blocks of ${blockSize} bytes (a machine mounts only 4096)`;
+  return length > MAX_MEDIA ? ` (a machine mounts up to ${bytes(MAX_MEDIA)})` : "";
 }
 
 /** Where the image goes; a symbolic link stays one.  Only a regular file is ever replaced, and only by force. */

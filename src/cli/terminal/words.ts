@@ -20,7 +20,7 @@ export function elapsed(milliseconds: number): string {
 
 /** Bytes -> "16 MiB", "1.5 KiB", "12 bytes". */
 export function bytes(value: number): string {
-  const units = ["KiB", "MiB", "GiB"];
+  const units = ["KiB", "MiB", "GiB", "TiB"];
   if (value < 1024) return counted(value, "byte");
   let scaled = value / 1024;
   let unit = 0;

@@ -29,6 +29,9 @@ export const ReadOnlyCompat = {
   orphan_file: 0x10000,
 } as const;
 
+/** Names of features that anybody may ignore, and nobody here makes. */
+const ignored = ["imagic_inodes", "fast_commit", "stable_inodes"];
+
 /** Names of incompatible features that exist but are not supported here. */
 const foreignIncompat = new Map([
   [0x1, "compression"],
@@ -55,6 +58,14 @@ const foreignReadOnly = new Map([
   [0x4000, "shared_blocks"],
   [0x8000, "verity"],
   [0x20000, "orphan_present"],
+]);
+
+/** Every feature by the name e2fsprogs gives it, whether supported here or not. */
+export const featureNames: ReadonlySet<string> = new Set([
+  ...Object.keys({ ...Compat, ...Incompat, ...ReadOnlyCompat }),
+  ...ignored,
+  ...foreignIncompat.values(),
+  ...foreignReadOnly.values(),
 ]);
 
 const union = (bits: Record<string, number>): number =>

@@ -1,154 +1,193 @@
-// The first files of a file system: the root directory, lost+found, the journal, and the reserved inodes.
+// The first files of a file system, and how each maps its blocks: the root directory, lost+found, the journal,
+// and the inode that owns the room for more group descriptors.
 
-import type { Memory } from "../../machine/memory.ts";
-import { header } from "../../machine/layout.ts";
-import { mediaAt } from "../../machine/pmem.ts";
-import { DirectoryEntry, DirectoryTail, entrySize, FileType, TAIL_TYPE } from "../media/directory.ts";
-import {
-  initNode,
-  ROOT_ENTRIES,
-  setEntryBlock,
-  setEntryCount,
-  setExtentLength,
-  setExtentMedia,
-} from "../media/extent.ts";
-import { EXTRA_SIZE, InodeFlag, Mode, RawInode, ROOT_INODE } from "../media/inode.ts";
-import { inodeSum, ownedSum } from "../media/sums.ts";
-import { BLOCK_SIZE } from "../super.ts";
-import { FIRST_INODE, INODE_SIZE, LOST_FOUND_BLOCKS, type Geometry } from "./geometry.ts";
+import { blockEntries, MAX_WRITTEN, ROOT_ENTRIES } from "../media/extent.ts";
+import { Compat, Incompat } from "../media/features.ts";
+import { Mode, ROOT_INODE } from "../media/inode.ts";
+import { FIRST_INODE, hasBackup } from "./geometry.ts";
+import { firstBlockOf, takeBlocks, type Layout, type Range } from "./layout.ts";
 
+export const RESIZE_INODE = 7;
 export const JOURNAL_INODE = 8;
 
-const blockAt = (mem: Memory, block: number): number => mediaAt(mem, block * BLOCK_SIZE);
-
-/** Where an inode of group 0 lies. */
-export function inodeAt(mem: Memory, geometry: Geometry, inode: number): number {
-  return blockAt(mem, geometry.inodeTables) + (inode - 1) * INODE_SIZE;
+/** An extent, or at a greater depth the node whose first file block `logical` is. */
+export interface Entry {
+  readonly logical: number;
+  readonly physical: number;
+  readonly length: number;
 }
 
-interface NewFile {
+/** A node of an extent tree in a block of its own. */
+export interface TreeNode {
+  readonly block: number;
+  readonly depth: number;
+  readonly entries: readonly Entry[];
+}
+
+/** A block of block numbers, by their index; those that are not named are 0. */
+export interface PointerBlock {
+  readonly block: number;
+  readonly pointers: ReadonlyMap<number, number>;
+}
+
+/** How a file finds its blocks: a tree of extents, or the older lists of block numbers. */
+export type BlockMap =
+  | {
+      readonly kind: "extents";
+      readonly depth: number;
+      readonly root: readonly Entry[];
+      readonly nodes: readonly TreeNode[];
+    }
+  | {
+      readonly kind: "lists";
+      readonly root: ReadonlyMap<number, number>;
+      readonly nodes: readonly PointerBlock[];
+    };
+
+export interface NewFile {
+  readonly inode: number;
   readonly mode: number;
   readonly links: number;
-  readonly start: number; // its first media block
+  readonly owner: readonly [user: number, group: number];
+  readonly size: number;
+  /** All that it owns, blocks of its map included. */
   readonly blocks: number;
+  readonly data: readonly Range[];
+  readonly map: BlockMap;
 }
 
-function writeInode(mem: Memory, at: number, file: NewFile): void {
-  const raw = RawInode.of(mem, at);
-  const now = header(mem).seconds;
-  raw.i_mode = file.mode;
-  raw.i_size_lo = file.blocks * BLOCK_SIZE;
-  raw.i_atime = now;
-  raw.i_ctime = now;
-  raw.i_mtime = now;
-  raw.i_crtime = now;
-  raw.i_links_count = file.links;
-  raw.i_blocks_lo = file.blocks * (BLOCK_SIZE / 512);
-  raw.i_flags = InodeFlag.extents;
-  raw.i_extra_isize = EXTRA_SIZE;
-  initNode(mem, raw.i_block, ROOT_ENTRIES, 0);
-  setEntryCount(mem, raw.i_block, 1);
-  setEntryBlock(mem, raw.i_block, 0, 0);
-  setExtentLength(mem, raw.i_block, 0, file.blocks, false);
-  setExtentMedia(mem, raw.i_block, 0, file.start);
+/** The media blocks of a file in order, one by one. */
+export function* blocksIn(ranges: readonly Range[]): Generator<number> {
+  for (const { start, length } of ranges) for (let i = 0; i < length; i++) yield start + i;
 }
 
-/** Inodes 1 to 11 with their checksums; the table is zeroed already. */
-export function writeInodes(mem: Memory, geometry: Geometry, seed: number): void {
+/** Takes blocks for all first files; undefined where there is no room for them. */
+export function placeFiles(
+  layout: Layout,
+  rootOwner: readonly [user: number, group: number],
+): NewFile[] | undefined {
+  const { blockSize, journalBlocks, features } = layout.geometry;
   const directory = Mode.directory;
-  writeInode(mem, inodeAt(mem, geometry, ROOT_INODE), {
-    mode: directory | 0o755,
-    links: 3,
-    start: geometry.rootDirectory,
-    blocks: 1,
-  });
-  writeInode(mem, inodeAt(mem, geometry, FIRST_INODE), {
-    mode: directory | 0o700,
-    links: 2,
-    start: geometry.lostFound,
-    blocks: LOST_FOUND_BLOCKS,
-  });
-  if (geometry.journalBlocks > 0) {
-    writeInode(mem, inodeAt(mem, geometry, JOURNAL_INODE), {
-      mode: Mode.file | 0o600,
-      links: 1,
-      start: geometry.journal,
-      blocks: geometry.journalBlocks,
-    });
-  }
-  for (let inode = 1; inode <= FIRST_INODE; inode++) {
-    const at = inodeAt(mem, geometry, inode);
-    const sum = inodeSum(mem, seed, inode, at, INODE_SIZE);
-    const raw = RawInode.of(mem, at);
-    raw.i_checksum_lo = sum & 0xffff;
-    if (raw.i_extra_isize !== 0) raw.i_checksum_hi = sum >>> 16;
-  }
-}
-
-interface Name {
-  readonly name: string;
-  readonly inode: number;
-}
-
-/** One block of a directory: the names, the last one up to the checksum. */
-function writeDirectoryBlock(
-  mem: Memory,
-  seed: number,
-  owner: number,
-  block: number,
-  names: readonly Name[],
-): void {
-  const start = blockAt(mem, block);
-  const tailAt = start + BLOCK_SIZE - DirectoryTail.size;
-  mem.fill(start, 0, BLOCK_SIZE);
-  let at = start;
-  for (const [index, { name, inode }] of names.entries()) {
-    const entry = DirectoryEntry.of(mem, at);
-    const length = index === names.length - 1 ? tailAt - at : entrySize(name.length);
-    entry.inode = inode;
-    entry.rec_len = length;
-    entry.name_len = name.length;
-    entry.file_type = inode === 0 ? FileType.unknown : FileType.directory;
-    for (let i = 0; i < name.length; i++) mem.u8[at + DirectoryEntry.size + i] = name.charCodeAt(i);
-    at += length;
-  }
-  const tail = DirectoryTail.of(mem, tailAt);
-  tail.det_rec_len = DirectoryTail.size;
-  tail.det_reserved_ft = TAIL_TYPE;
-  tail.det_checksum = ownedSum(mem, seed, owner, 0, start, BLOCK_SIZE - DirectoryTail.size);
-}
-
-/** The blocks of the root directory and of lost+found, which keeps room so that e2fsck need not allocate any. */
-export function writeDirectories(mem: Memory, geometry: Geometry, seed: number): void {
-  writeDirectoryBlock(mem, seed, ROOT_INODE, geometry.rootDirectory, [
-    { name: ".", inode: ROOT_INODE },
-    { name: "..", inode: ROOT_INODE },
-    { name: "lost+found", inode: FIRST_INODE },
-  ]);
-  writeDirectoryBlock(mem, seed, FIRST_INODE, geometry.lostFound, [
-    { name: ".", inode: FIRST_INODE },
-    { name: "..", inode: ROOT_INODE },
-  ]);
-  for (let block = 1; block < LOST_FOUND_BLOCKS; block++) {
-    writeDirectoryBlock(mem, seed, FIRST_INODE, geometry.lostFound + block, [{ name: "", inode: 0 }]);
-  }
-}
-
-/** An empty journal: a jbd2 superblock of version 2, whose numbers are big-endian, and zeros. */
-export function writeJournal(mem: Memory, geometry: Geometry, uuid: Uint8Array): void {
-  const start = blockAt(mem, geometry.journal);
-  mem.fill(start, 0, geometry.journalBlocks * BLOCK_SIZE);
-  const words: [offset: number, value: number][] = [
-    [0x00, 0xc03b3998], // h_magic
-    [0x04, 4], // h_blocktype: superblock, version 2
-    [0x0c, BLOCK_SIZE], // s_blocksize
-    [0x10, geometry.journalBlocks], // s_maxlen
-    [0x14, 1], // s_first: the log starts behind this block
-    [0x18, 1], // s_sequence: the first transaction to expect
-    [0x40, 1], // s_nr_users
+  const files = [
+    newFile(layout, ROOT_INODE, 1, { mode: directory | 0o755, links: 3, owner: rootOwner }),
+    // Room for names that e2fsck finds without a directory: it need not allocate any.
+    newFile(layout, FIRST_INODE, Math.min(12, (16 * 1024) / blockSize), {
+      mode: directory | 0o700,
+      links: 2,
+    }),
   ];
-  for (const [offset, value] of words) {
-    for (let byte = 0; byte < 4; byte++) mem.u8[start + offset + byte] = value >>> (24 - 8 * byte);
+  if ((features.compat & Compat.resize_inode) !== 0) files.push(growthFile(layout));
+  if (journalBlocks > 0)
+    files.push(newFile(layout, JOURNAL_INODE, journalBlocks, { mode: Mode.file | 0o600, links: 1 }));
+  return files.every((file) => file !== undefined) ? files : undefined;
+}
+
+function newFile(
+  layout: Layout,
+  inode: number,
+  count: number,
+  attributes: Pick<NewFile, "mode" | "links"> & Partial<Pick<NewFile, "owner">>,
+): NewFile | undefined {
+  const data = takeBlocks(layout, count);
+  if (data === undefined) return undefined;
+  const { blockSize, features } = layout.geometry;
+  const mapping = (features.incompat & Incompat.extent) !== 0 ? mapByExtents : mapByLists;
+  const map = mapping(layout, data);
+  if (map === undefined) return undefined;
+  const blocks = count + map.nodes.length;
+  return { owner: [0, 0], ...attributes, inode, size: count * blockSize, blocks, data, map };
+}
+
+/** Takes `count` blocks that need not be neighbours. */
+function takeEach(layout: Layout, count: number): number[] | undefined {
+  const ranges = takeBlocks(layout, count);
+  return ranges === undefined ? undefined : [...blocksIn(ranges)];
+}
+
+const chunks = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+
+/** Extents, below as many levels of nodes as they need. */
+function mapByExtents(layout: Layout, data: readonly Range[]): BlockMap | undefined {
+  let root: Entry[] = [];
+  let logical = 0;
+  for (const { start, length } of data) {
+    for (let done = 0; done < length; done += MAX_WRITTEN) {
+      const here = Math.min(MAX_WRITTEN, length - done);
+      root.push({ logical, physical: start + done, length: here });
+      logical += here;
+    }
   }
-  mem.write(start + 0x30, uuid); // s_uuid
+  const nodes: TreeNode[] = [];
+  let depth = 0;
+  for (; root.length > ROOT_ENTRIES; depth++) {
+    const parts = chunks(root, blockEntries(layout.geometry.blockSize));
+    const blocks = takeEach(layout, parts.length);
+    if (blocks === undefined) return undefined;
+    for (const [i, entries] of parts.entries()) nodes.push({ block: blocks[i] as number, depth, entries });
+    root = parts.map(([first], i) => ({
+      logical: (first as Entry).logical,
+      physical: blocks[i] as number,
+      length: 0,
+    }));
+  }
+  return { kind: "extents", depth, root, nodes };
+}
+
+/** Block numbers that a file's inode has of its own; one, two and three levels of lists follow them. */
+const DIRECT = 12;
+
+/** Block numbers: the first twelve in the inode, the others in lists one, two and three levels deep. */
+function mapByLists(layout: Layout, data: readonly Range[]): BlockMap | undefined {
+  const perBlock = layout.geometry.blockSize / 4;
+  const all = [...blocksIn(data)];
+  const root = new Map(all.slice(0, DIRECT).entries());
+  const nodes: PointerBlock[] = [];
+  let done = DIRECT;
+  for (let level = 1; done < all.length; level++) {
+    let below = all.slice(done, done + perBlock ** level);
+    done += below.length;
+    for (let up = 0; up < level; up++) {
+      const parts = chunks(below, perBlock);
+      const blocks = takeEach(layout, parts.length);
+      if (blocks === undefined) return undefined;
+      for (const [i, part] of parts.entries())
+        nodes.push({ block: blocks[i] as number, pointers: new Map(part.entries()) });
+      below = blocks;
+    }
+    root.set(DIRECT + level - 1, below[0] as number);
+  }
+  return { kind: "lists", root, nodes };
+}
+
+/**
+ * The file that owns the room for more descriptors: the double list names the blocks behind the descriptors of
+ * group 0, and each of those the same block of every copy.  kernel: EXT4_RESIZE_INO
+ */
+function growthFile(layout: Layout): NewFile | undefined {
+  const { geometry } = layout;
+  const { blockSize, groups, firstDataBlock, descriptorBlocks, growthBlocks } = geometry;
+  const [list] = takeEach(layout, 1) ?? [];
+  if (list === undefined) return undefined;
+  const perBlock = blockSize / 4;
+  const copies = Array.from({ length: groups }, (_, group) => group).filter(
+    (group) => group > 0 && hasBackup(geometry, group),
+  );
+  const offsets = Array.from({ length: growthBlocks }, (_, i) => 1 + descriptorBlocks + i);
+  const named = offsets.map((offset): [number, number] => [(offset - 1) % perBlock, firstDataBlock + offset]);
+  const nodes: PointerBlock[] = [{ block: list, pointers: new Map(named) }];
+  for (const offset of offsets) {
+    const places = copies.map((group) => firstBlockOf(geometry, group) + offset);
+    nodes.push({ block: firstDataBlock + offset, pointers: new Map(places.entries()) });
+  }
+  return {
+    inode: RESIZE_INODE,
+    mode: Mode.file | 0o600,
+    links: 1,
+    owner: [0, 0],
+    size: (perBlock * perBlock + perBlock + DIRECT) * blockSize,
+    blocks: 1 + growthBlocks * (1 + copies.length),
+    data: [],
+    map: { kind: "lists", root: new Map([[DIRECT + 1, list]]), nodes },
+  };
 }

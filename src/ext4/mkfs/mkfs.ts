@@ -1,240 +1,225 @@
-// Makes an empty ext4 over the media, as `mke2fs -b 4096 -O ^resize_inode` would: the same features, counts and defaults.
+// Makes an empty ext4: the same features, counts and defaults as mke2fs gives one of the same options.
 //
-// The same arguments make the same bytes.  Blocks that belong to nobody afterwards keep what they hold.
+// The same options make the same bytes.  Blocks that belong to nobody afterwards keep what they hold.
 
+import { assert } from "../../machine/errors.ts";
 import { header } from "../../machine/layout.ts";
-import type { Memory } from "../../machine/memory.ts";
+import { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
-import { touch } from "../../machine/snapshot.ts";
 import { setBits } from "../alloc/bits.ts";
 import { crc32c } from "../media/checksum.ts";
-import { Compat, Incompat, ReadOnlyCompat } from "../media/features.ts";
+import { Incompat } from "../media/features.ts";
 import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, GROUP_INODE_ZEROED, RawGroup } from "../media/group.ts";
-import { EXTRA_SIZE, RawInode } from "../media/inode.ts";
-import {
-  CHECKSUM_CRC32C,
-  DEFAULT_USER_XATTR_AND_ACL,
-  HASH_HALF_MD4,
-  RawSuperBlock,
-  SIGNED_HASH,
-  STATE_VALID,
-  SUPERBLOCK_MAGIC,
-  SUPERBLOCK_OFFSET,
-} from "../media/superblock.ts";
-import { groupSum, seedOf, superBlockSum } from "../media/sums.ts";
+import { RawInode, ROOT_INODE } from "../media/inode.ts";
+import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
+import { superBlockSum } from "../media/sums.ts";
 import type { MountError } from "../mount/mount.ts";
-import { BLOCK_SIZE } from "../super.ts";
-import { inodeAt, JOURNAL_INODE, writeDirectories, writeInodes, writeJournal } from "./files.ts";
 import {
-  BLOCKS_PER_GROUP,
-  FIRST_INODE,
-  geometryOf,
-  hasBackup,
-  INODE_SIZE,
-  type Geometry,
-} from "./geometry.ts";
+  drawDirectory,
+  drawInode,
+  drawJournal,
+  drawPointers,
+  drawTreeNode,
+  type Name,
+  type Piece,
+} from "./draft.ts";
+import { blocksIn, JOURNAL_INODE, type NewFile } from "./files.ts";
+import { baseBlocks, FIRST_INODE, hasBackup, type Geometry } from "./geometry.ts";
+import { blocksOf, firstBlockOf, type Layout, type Range } from "./layout.ts";
+import {
+  draftLength,
+  keepJournal,
+  sealDescriptor,
+  sealSuperBlock,
+  startMaking,
+  type Making,
+} from "./making.ts";
+import { planFileSystem, type MakeOptions, type Plan } from "./plan.ts";
 
-export interface MakeOptions {
-  /** Up to 16 bytes. */
-  readonly label?: string;
-  /** 32 hexadecimal digits, hyphens allowed.  Made from the seed otherwise. */
-  readonly uuid?: string;
-  /** What the UUID and the seed of directory hashes are made from. */
-  readonly seed?: number;
-}
-
-const FEATURES = {
-  compat: Compat.has_journal | Compat.ext_attr | Compat.dir_index,
-  incompat: Incompat.filetype | Incompat.extent | Incompat["64bit"] | Incompat.flex_bg,
-  readOnly:
-    ReadOnlyCompat.sparse_super |
-    ReadOnlyCompat.large_file |
-    ReadOnlyCompat.huge_file |
-    ReadOnlyCompat.dir_nlink |
-    ReadOnlyCompat.extra_isize |
-    ReadOnlyCompat.metadata_csum,
-} as const;
-
-/** Makes the file system; what is wrong with the options comes back as a sentence. */
-export function makeFileSystem(mem: Memory, options: MakeOptions = {}): MountError | undefined {
-  const label = new TextEncoder().encode(options.label ?? "");
-  if (label.length > 16) return { message: `the label "${options.label}" is longer than 16 bytes` };
-  const random = idsFrom(options.seed ?? 0);
-  const uuid = options.uuid === undefined ? versionFour(random.slice(0, 16)) : parseUuid(options.uuid);
-  if (uuid === undefined) return { message: `"${options.uuid}" is no UUID` };
-  const geometry = geometryOf(Math.floor(header(mem).media.length / BLOCK_SIZE));
-  touchAll(mem, geometry);
-  mem.fill(mediaAt(mem, 0), 0, geometry.journal * BLOCK_SIZE);
-  writeSuperBlock(mem, geometry, { uuid, label, hashSeed: versionFour(random.slice(16)) });
-  const seed = seedOf(mem, mediaAt(mem, SUPERBLOCK_OFFSET) + RawSuperBlock.offset("s_uuid"));
-  writeDirectories(mem, geometry, seed);
-  if (geometry.journalBlocks > 0) writeJournal(mem, geometry, uuid);
-  writeInodes(mem, geometry, seed);
-  writeBitmaps(mem, geometry);
-  writeGroups(mem, geometry, seed);
-  finishSuperBlock(mem, geometry);
-  writeBackups(mem, geometry);
+/**
+ * Makes a file system on a machine's media: for a machine, which never grows, without room for more groups.  At
+ * boot, before there is a snapshot: it is drawn up where snapshots keep old pages.
+ */
+export function makeFileSystem(mem: Memory, options: Partial<MakeOptions> = {}): MountError | undefined {
+  const { media, tracking, undo } = header(mem);
+  const plan = planFileSystem({ size: media.length, features: "^resize_inode", ...options });
+  if ("message" in plan) return plan;
+  assert(tracking === 0 && draftLength(plan) <= undo.length, "there is room to draw up a file system");
+  for (const { at, length, bytes } of pieces(startMaking(plan, mem, undo.start))) {
+    if (bytes === undefined) mem.fill(mediaAt(mem, at), 0, length);
+    else mem.write(mediaAt(mem, at), bytes);
+  }
   return undefined;
 }
 
-/** 32 bytes that follow from the seed (splitmix32). */
-function idsFrom(seed: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(32);
-  let state = seed >>> 0;
-  for (let at = 0; at < bytes.length; at++) {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    bytes[at] = mixed >>> 24;
+/** The bytes of a file system, piece by piece; what no piece covers belongs to nobody. */
+export function fileSystem(plan: Plan): Generator<Piece> {
+  return pieces(startMaking(plan, Memory.create(draftLength(plan)), 0));
+}
+
+function* pieces(making: Making): Generator<Piece> {
+  for (const file of making.files) yield* contents(making, file);
+  yield* inodeTables(making);
+  for (const used of usedByGroup(making.layout)) yield* bitmapsOf(making, used);
+  sealSuperBlock(making);
+  yield* copies(making);
+}
+
+function* contents({ draft, geometry, identity }: Making, file: NewFile): Generator<Piece> {
+  const { inode, map, data } = file;
+  if (map.kind === "lists") for (const node of map.nodes) yield drawPointers(draft, node);
+  else for (const node of map.nodes) yield drawTreeNode(draft, inode, node);
+  if (inode === JOURNAL_INODE) {
+    const [{ start } = { start: 0 }] = data;
+    for (const range of data) yield zeros(geometry, range.start, range.length);
+    yield drawJournal(draft, start, geometry.journalBlocks, identity.uuid);
+    return;
   }
-  return bytes;
-}
-
-/** Marks 16 bytes as a random UUID. */
-function versionFour(bytes: Uint8Array): Uint8Array {
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  return bytes;
-}
-
-function parseUuid(text: string): Uint8Array | undefined {
-  const digits = text.replaceAll("-", "");
-  if (!/^[0-9a-f]{32}$/i.test(digits)) return undefined;
-  return Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
-}
-
-function touchAll(mem: Memory, geometry: Geometry): void {
-  touch(mem, mediaAt(mem, 0), geometry.end * BLOCK_SIZE);
-  for (let group = 1; group < geometry.groups; group++) {
-    const blocks = hasBackup(group) ? 1 + geometry.descriptorBlocks : 0;
-    if (blocks > 0) touch(mem, mediaAt(mem, group * BLOCKS_PER_GROUP * BLOCK_SIZE), blocks * BLOCK_SIZE);
+  const typed = (geometry.features.incompat & Incompat.filetype) !== 0;
+  let names: Name[] = [
+    [".", inode],
+    ["..", ROOT_INODE],
+    ...(inode === ROOT_INODE ? [["lost+found", FIRST_INODE] as const] : []),
+  ];
+  for (const block of blocksIn(data)) {
+    yield drawDirectory(draft, inode, block, typed, names);
+    names = [["", 0]];
   }
 }
 
-interface Identity {
-  readonly uuid: Uint8Array;
-  readonly label: Uint8Array;
-  readonly hashSeed: Uint8Array;
-}
+const zeros = ({ blockSize }: Geometry, block: number, count: number): Piece => ({
+  at: block * blockSize,
+  length: count * blockSize,
+});
 
-function writeSuperBlock(mem: Memory, geometry: Geometry, identity: Identity): void {
-  const raw = RawSuperBlock.of(mem, mediaAt(mem, SUPERBLOCK_OFFSET));
-  const now = header(mem).seconds;
-  raw.s_inodes_count = geometry.inodesPerGroup * geometry.groups;
-  raw.s_blocks_count_lo = geometry.blocks;
-  raw.s_r_blocks_count_lo = Math.floor((geometry.blocks * 5) / 100);
-  raw.s_log_block_size = 2;
-  raw.s_log_cluster_size = 2;
-  raw.s_blocks_per_group = BLOCKS_PER_GROUP;
-  raw.s_clusters_per_group = BLOCKS_PER_GROUP;
-  raw.s_inodes_per_group = geometry.inodesPerGroup;
-  raw.s_wtime = now;
-  raw.s_max_mnt_count = 0xffff; // -1: no check for that reason
-  raw.s_magic = SUPERBLOCK_MAGIC;
-  raw.s_state = STATE_VALID;
-  raw.s_errors = 1; // continue
-  raw.s_lastcheck = now;
-  raw.s_rev_level = 1;
-  raw.s_first_ino = FIRST_INODE;
-  raw.s_inode_size = INODE_SIZE;
-  raw.s_feature_compat = FEATURES.compat & ~(geometry.journalBlocks > 0 ? 0 : Compat.has_journal);
-  raw.s_feature_incompat = FEATURES.incompat;
-  raw.s_feature_ro_compat = FEATURES.readOnly;
-  mem.write(raw.s_uuid, identity.uuid);
-  mem.write(raw.s_volume_name, identity.label);
-  mem.write(raw.s_hash_seed, identity.hashSeed);
-  raw.s_journal_inum = geometry.journalBlocks > 0 ? JOURNAL_INODE : 0;
-  raw.s_def_hash_version = HASH_HALF_MD4;
-  raw.s_desc_size = RawGroup.size;
-  raw.s_default_mount_opts = DEFAULT_USER_XATTR_AND_ACL;
-  raw.s_mkfs_time = now;
-  raw.s_min_extra_isize = EXTRA_SIZE;
-  raw.s_want_extra_isize = EXTRA_SIZE;
-  raw.s_flags = SIGNED_HASH;
-  raw.s_log_groups_per_flex = 4;
-  raw.s_checksum_type = CHECKSUM_CRC32C;
-}
-
-/** Blocks of a group that are in use in an empty file system. */
-function usedBlocks(geometry: Geometry, group: number): number {
-  if (group === 0) return geometry.end;
-  return hasBackup(group) ? 1 + geometry.descriptorBlocks : 0;
-}
-
-const blocksOf = (geometry: Geometry, group: number): number =>
-  Math.min(BLOCKS_PER_GROUP, geometry.blocks - group * BLOCKS_PER_GROUP);
-
-/** Only the first and the last group's: those between follow from the layout and stay unwritten. */
-function writeBitmaps(mem: Memory, geometry: Geometry): void {
-  const bits = BLOCK_SIZE * 8;
-  for (const group of new Set([0, geometry.groups - 1])) {
-    const bitmap = mediaAt(mem, (geometry.blockBitmaps + group) * BLOCK_SIZE);
-    setBits(mem, bitmap, 1, 0, usedBlocks(geometry, group));
-    setBits(mem, bitmap, 1, blocksOf(geometry, group), bits);
+/** All tables zeroed, and inodes 1 to 11. */
+function* inodeTables(making: Making): Generator<Piece> {
+  const { draft, files, identity, geometry, layout } = making;
+  const { blockSize, inodeSize, tableBlocks } = geometry;
+  for (const table of layout.inodeTables) yield zeros(geometry, table, tableBlocks);
+  const [first = 0] = layout.inodeTables;
+  const perBlock = blockSize / inodeSize;
+  for (let block = 0; block * perBlock < FIRST_INODE; block++) {
+    const place = draft.block();
+    for (let index = 0; index < perBlock; index++) {
+      const inode = block * perBlock + index + 1;
+      const at = place + index * inodeSize;
+      const file = files.find((each) => each.inode === inode);
+      if (inode <= FIRST_INODE) drawInode(draft, at, inodeSize, inode, identity.time, file);
+      if (inode === JOURNAL_INODE && file !== undefined) keepJournal(making, RawInode.of(draft.mem, at));
+    }
+    yield draft.piece(first + block, place);
   }
-  const inodes = mediaAt(mem, geometry.inodeBitmaps * BLOCK_SIZE);
-  setBits(mem, inodes, 1, 0, FIRST_INODE);
-  setBits(mem, inodes, 1, geometry.inodesPerGroup, bits);
 }
 
-function writeGroups(mem: Memory, geometry: Geometry, seed: number): void {
+/** A group with what of it is in use. */
+interface GroupUse {
+  readonly group: number;
+  readonly used: readonly Range[];
+  readonly count: number;
+}
+
+function* usedByGroup({ geometry, used }: Layout): Generator<GroupUse> {
+  let next = 0;
   for (let group = 0; group < geometry.groups; group++) {
-    const raw = RawGroup.of(mem, mediaAt(mem, BLOCK_SIZE) + group * RawGroup.size);
-    const usedInodes = group === 0 ? FIRST_INODE : 0;
-    raw.bg_block_bitmap_lo = geometry.blockBitmaps + group;
-    raw.bg_inode_bitmap_lo = geometry.inodeBitmaps + group;
-    raw.bg_inode_table_lo = geometry.inodeTables + group * geometry.tableBlocks;
-    raw.bg_free_blocks_count_lo = blocksOf(geometry, group) - usedBlocks(geometry, group);
-    raw.bg_free_inodes_count_lo = geometry.inodesPerGroup - usedInodes;
-    raw.bg_itable_unused_lo = geometry.inodesPerGroup - usedInodes;
-    raw.bg_used_dirs_count_lo = group === 0 ? 2 : 0;
-    raw.bg_flags = GROUP_INODE_ZEROED;
-    if (group === 0) {
-      const inodes = crc32c(
-        mem,
-        seed,
-        mediaAt(mem, geometry.inodeBitmaps * BLOCK_SIZE),
-        geometry.inodesPerGroup >>> 3,
-      );
-      raw.bg_inode_bitmap_csum_lo = inodes & 0xffff;
-      raw.bg_inode_bitmap_csum_hi = inodes >>> 16;
-    } else raw.bg_flags |= GROUP_INODE_UNINIT;
-    if (group === 0 || group === geometry.groups - 1) {
-      const bitmap = mediaAt(mem, (geometry.blockBitmaps + group) * BLOCK_SIZE);
-      const blocks = crc32c(mem, seed, bitmap, BLOCKS_PER_GROUP >>> 3);
-      raw.bg_block_bitmap_csum_lo = blocks & 0xffff;
-      raw.bg_block_bitmap_csum_hi = blocks >>> 16;
-    } else raw.bg_flags |= GROUP_BLOCK_UNINIT;
-    raw.bg_checksum = groupSum(mem, seed, group, raw.at, RawGroup.size);
+    const first = firstBlockOf(geometry, group);
+    const end = first + blocksOf(geometry, group);
+    const inside: Range[] = [];
+    let count = 0;
+    for (; next < used.length; next++) {
+      const range = used[next] as Range;
+      const start = Math.max(first, range.start);
+      const length = Math.min(end, range.start + range.length) - start;
+      if (length > 0) {
+        inside.push({ start, length });
+        count += length;
+      }
+      if (range.start + range.length > end) break; // it goes on in the next group
+    }
+    yield { group, used: inside, count };
   }
 }
 
-/** What follows from the rest: free counts, the blocks that hold no files, the journal's inode once more. */
-function finishSuperBlock(mem: Memory, geometry: Geometry): void {
-  const raw = RawSuperBlock.of(mem, mediaAt(mem, SUPERBLOCK_OFFSET));
-  let used = 0;
-  for (let group = 0; group < geometry.groups; group++) used += usedBlocks(geometry, group);
-  raw.s_free_blocks_count_lo = geometry.blocks - used;
-  raw.s_free_inodes_count = raw.s_inodes_count - FIRST_INODE;
-  raw.s_overhead_clusters = used - (geometry.journal - geometry.rootDirectory);
-  if (geometry.journalBlocks > 0) {
-    const journal = RawInode.of(mem, inodeAt(mem, geometry, JOURNAL_INODE));
-    raw.s_jnl_backup_type = 1;
-    mem.copy(raw.s_jnl_blocks, journal.i_block, 60);
-    mem.u32[(raw.s_jnl_blocks + 64) >>> 2] = journal.i_size_lo; // the word before it is the size's upper half
-  }
-  raw.s_checksum = superBlockSum(mem, raw.at);
+/** Whether a group's block bitmap follows from its own descriptor: nobody else's blocks lie in it. */
+function followsFromLayout({ geometry, layout }: Making, { group, count }: GroupUse): boolean {
+  if (group === 0 || group === geometry.groups - 1) return false;
+  const first = firstBlockOf(geometry, group);
+  const inside = (start: number): boolean => start >= first && start < first + blocksOf(geometry, group);
+  const own =
+    baseBlocks(geometry, group) +
+    (inside(layout.blockBitmaps[group] as number) ? 1 : 0) +
+    (inside(layout.inodeBitmaps[group] as number) ? 1 : 0) +
+    (inside(layout.inodeTables[group] as number) ? geometry.tableBlocks : 0);
+  return own === count;
 }
 
-function writeBackups(mem: Memory, geometry: Geometry): void {
-  for (let group = 1; group < geometry.groups; group++) {
-    if (!hasBackup(group)) continue;
-    const start = mediaAt(mem, group * BLOCKS_PER_GROUP * BLOCK_SIZE);
-    mem.fill(start, 0, BLOCK_SIZE);
-    mem.copy(start, mediaAt(mem, SUPERBLOCK_OFFSET), RawSuperBlock.size);
-    const raw = RawSuperBlock.of(mem, start);
+/** The bitmaps of a group, and its descriptor in the draft. */
+function* bitmapsOf(making: Making, use: GroupUse): Generator<Piece> {
+  const { draft, geometry, layout, groupSums } = making;
+  const { group, used, count } = use;
+  const { blockSize, blocksPerGroup, inodesPerGroup } = geometry;
+  const { mem } = draft;
+  const raw = RawGroup.of(mem, making.descriptors + group * geometry.descriptorSize);
+  const first = firstBlockOf(geometry, group);
+  const size = blocksOf(geometry, group);
+  raw.bg_block_bitmap_lo = layout.blockBitmaps[group] as number;
+  raw.bg_inode_bitmap_lo = layout.inodeBitmaps[group] as number;
+  raw.bg_inode_table_lo = layout.inodeTables[group] as number;
+  raw.bg_free_blocks_count_lo = size - count;
+  making.freeBlocks += size - count;
+  if (groupSums && followsFromLayout(making, use)) {
+    raw.bg_flags |= GROUP_BLOCK_UNINIT;
+    yield zeros(geometry, raw.bg_block_bitmap_lo, 1);
+  } else {
+    const bitmap = draft.block();
+    for (const { start, length } of used) setBits(mem, bitmap, 1, start - first, start - first + length);
+    setBits(mem, bitmap, 1, size, blockSize * 8);
+    const sum = draft.sums ? crc32c(mem, draft.seed, bitmap, blocksPerGroup >>> 3) : 0;
+    raw.bg_block_bitmap_csum_lo = sum & 0xffff;
+    if (geometry.descriptorSize >= RawGroup.size) raw.bg_block_bitmap_csum_hi = sum >>> 16;
+    yield draft.piece(raw.bg_block_bitmap_lo, bitmap);
+  }
+
+  const inUse = group === 0 ? FIRST_INODE : 0;
+  raw.bg_free_inodes_count_lo = inodesPerGroup - inUse;
+  raw.bg_used_dirs_count_lo = group === 0 ? 2 : 0;
+  if (groupSums) {
+    raw.bg_flags |= GROUP_INODE_ZEROED;
+    raw.bg_itable_unused_lo = inodesPerGroup - inUse;
+  }
+  if (groupSums && inUse === 0) {
+    raw.bg_flags |= GROUP_INODE_UNINIT;
+    yield zeros(geometry, raw.bg_inode_bitmap_lo, 1);
+  } else {
+    const bitmap = draft.block();
+    setBits(mem, bitmap, 1, 0, inUse);
+    setBits(mem, bitmap, 1, inodesPerGroup, blockSize * 8);
+    const sum = draft.sums ? crc32c(mem, draft.seed, bitmap, inodesPerGroup >>> 3) : 0;
+    raw.bg_inode_bitmap_csum_lo = sum & 0xffff;
+    if (geometry.descriptorSize >= RawGroup.size) raw.bg_inode_bitmap_csum_hi = sum >>> 16;
+    yield draft.piece(raw.bg_inode_bitmap_lo, bitmap);
+  }
+  sealDescriptor(making, group, raw);
+}
+
+/** Superblock and descriptors, first of all copies in group 0. */
+function* copies({ draft, geometry, start, superBlock, descriptors: table }: Making): Generator<Piece> {
+  const { mem } = draft;
+  const { blockSize, descriptorBlocks, growthBlocks, groups } = geometry;
+  const descriptors = (block: number): Piece => draft.piece(block, table, descriptorBlocks * blockSize);
+  const end = Math.max(SUPERBLOCK_OFFSET + RawSuperBlock.size, blockSize);
+  yield { at: 0, length: end, bytes: mem.u8.subarray(start, start + end) };
+  yield descriptors(geometry.firstDataBlock + 1);
+  for (let group = 1; group < groups; group++) {
+    if (!hasBackup(geometry, group)) continue;
+    const first = firstBlockOf(geometry, group);
+    const place = draft.block();
+    mem.copy(place, superBlock.at, RawSuperBlock.size);
+    const raw = RawSuperBlock.of(mem, place);
     raw.s_block_group_nr = group;
-    raw.s_checksum = superBlockSum(mem, start);
-    mem.copy(start + BLOCK_SIZE, mediaAt(mem, BLOCK_SIZE), geometry.descriptorBlocks * BLOCK_SIZE);
+    if (draft.sums) raw.s_checksum = superBlockSum(mem, place);
+    yield draft.piece(first, place);
+    yield descriptors(first + 1);
+    yield zeros(geometry, first + 1 + descriptorBlocks, growthBlocks);
   }
 }

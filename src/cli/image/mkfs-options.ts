@@ -1,0 +1,69 @@
+// The values of mkfs's options, as mke2fs spells them.
+import { randomUUID } from "node:crypto";
+import { didYouMean, type Option } from "../arguments.ts";
+import { Refusal } from "../exit.ts";
+
+/** A number, plain or with a fraction; whether it makes sense is mkfs's to say. */
+export function number(valueName: string, help: string, short: string): Option<number> {
+  return {
+    valueName,
+    help,
+    short,
+    read(given, name) {
+      if (/^\d+(\.\d+)?$/.test(given)) return Number.parseFloat(given);
+      throw new Refusal(`--${name} must be a number, not "${given}"`);
+    },
+  };
+}
+
+/** "random" is one that nobody has, "clear" all zeros. */
+export function uuidFrom(given: string | undefined): string | undefined {
+  if (given === "random") return randomUUID();
+  return given === "clear" ? "0".repeat(32) : given;
+}
+
+/** "size=4" -> 4 MiB. */
+export function journalSize(given: string): number {
+  const match = /^size=(\d+)M?$/.exec(given);
+  if (match === null) throw new Refusal(`--journal must be size=MIB, not "${given}"`);
+  return Number(match[1]);
+}
+
+interface Extended {
+  hashSeed?: string;
+  rootOwner?: [user: number, group: number];
+  backups?: number;
+}
+
+/** What `-E` asks for. */
+export function extended(words: readonly string[]): Extended {
+  const known: Record<string, (value: string | undefined, asked: Extended) => void> = {
+    hash_seed(value, asked) {
+      if (value === undefined) throw new Refusal("-E hash_seed needs a UUID");
+      asked.hashSeed = value;
+    },
+    root_owner(value, asked) {
+      const match = /^(\d+):(\d+)$/.exec(value ?? `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`);
+      if (match === null) throw new Refusal(`-E root_owner must be UID:GID, not "${value}"`);
+      asked.rootOwner = [Number(match[1]), Number(match[2])];
+    },
+    num_backup_sb(value, asked) {
+      if (!/^[012]$/.test(value ?? ""))
+        throw new Refusal(`-E num_backup_sb must be 0, 1 or 2, not "${value}"`);
+      asked.backups = Number(value);
+    },
+  };
+  const asked: Extended = {};
+  for (const word of words) {
+    const [name = "", value] = word.split(/=(.*)/s);
+    const read = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (read === undefined) {
+      const names = Object.keys(known);
+      throw new Refusal(
+        `-E knows no "${name}"${didYouMean(name, names) || `; it knows ${names.join(", ")}`}`,
+      );
+    }
+    read(value, asked);
+  }
+  return asked;
+}
