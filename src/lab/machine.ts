@@ -3,7 +3,6 @@
 // Its life cycle is serialised by a mutex: `image` and `close` wait for each other, so an image that is being
 // taken is never of a machine half gone.  System calls are synchronous and need no lock.
 
-import { readFile } from "node:fs/promises";
 import { Mutex } from "async-mutex";
 import { HOST_TASK } from "../machine/limits.ts";
 import { header } from "../machine/layout.ts";
@@ -15,6 +14,7 @@ import { Sys } from "../syscalls/sys.ts";
 import type { Design } from "../xip/design.ts";
 import { serveFaults } from "../xip/fault.ts";
 import { loadDesign } from "./load.ts";
+import { readImageFile } from "./host/image.ts";
 import { bootMemory } from "./host/memory.ts";
 import { checkOptions, checkSize, type MachineOptions } from "./options.ts";
 import { endProcess } from "./oracles/endstate.ts";
@@ -54,8 +54,9 @@ async function readImage(image: unknown): Promise<Uint8Array | undefined> {
     throw new UsageError(`image is a path or a Uint8Array, not ${shown(image)}`);
   }
   try {
-    return await readFile(image);
+    return await readImageFile(image);
   } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${image}: ${error.message}`);
     throw new UsageError(`the image cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }

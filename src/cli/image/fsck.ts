@@ -2,10 +2,9 @@
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { createMemory, header } from "../../machine/layout.ts";
-import { MAX_MEDIA, MIN_MEDIA } from "../../machine/limits.ts";
-import type { Memory } from "../../machine/memory.ts";
+import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { print, printJson } from "../terminal/output.ts";
-import { bytes, counted } from "../terminal/words.ts";
+import { counted } from "../terminal/words.ts";
 import { readImage } from "./open.ts";
 
 export const fsckCommand = command({
@@ -23,8 +22,9 @@ export const fsckCommand = command({
   exits: "0  clean\n1  problems were found and printed",
   async run({ values, positionals }) {
     const [image = ""] = positionals;
+    const { wrongFormat } = await import("../../ext4/mount/superblock.ts");
     const { check } = await import("../../ext4/check/check.ts");
-    const problems = check(mediaOf(image, await readImage(image)));
+    const problems = check(mediaOf(image, await readImage(image), wrongFormat));
     if (values.json) {
       printJson({ image, problems });
     } else {
@@ -35,20 +35,15 @@ export const fsckCommand = command({
   },
 });
 
-/** The magic number in the superblock, s_magic: what makes an image one of ext4 at all. */
-const MAGIC_AT = 1024 + 0x38;
-const MAGIC = 0xef53;
-
 /** A machine that holds the image on its media, not mounted. */
-function mediaOf(image: string, content: Uint8Array): Memory {
-  const { length } = content;
-  if (length < MIN_MEDIA || length > MAX_MEDIA)
-    throw new Refusal(
-      `${image} has ${bytes(length)}; an image has ${bytes(MIN_MEDIA)} to ${bytes(MAX_MEDIA)}`,
-    );
-  if (new DataView(content.buffer, content.byteOffset).getUint16(MAGIC_AT, true) !== MAGIC)
-    throw new Refusal(`${image} is no ext4 image`);
-  const mem = createMemory(length);
+function mediaOf(
+  image: string,
+  content: Uint8Array,
+  wrongFormat: (mem: Memory) => string | undefined,
+): Memory {
+  const mem = createMemory(Math.ceil(content.length / PAGE_SIZE) * PAGE_SIZE);
   mem.write(header(mem).media.start, content);
+  const wrong = wrongFormat(mem);
+  if (wrong !== undefined) throw new Refusal(`${image}: ${wrong}`);
   return mem;
 }

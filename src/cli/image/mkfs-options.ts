@@ -35,35 +35,46 @@ interface Extended {
   backups?: number;
 }
 
+/** By the name of an extended option: what it asks for. */
+const known = new Map<string, (value: string | undefined) => Extended>([
+  [
+    "hash_seed",
+    (value) => {
+      if (value !== undefined) return { hashSeed: value };
+      throw new Refusal("-E hash_seed needs a UUID");
+    },
+  ],
+  [
+    "root_owner",
+    (value) => {
+      const owner = value ?? `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+      const match = /^(\d+):(\d+)$/.exec(owner);
+      if (match !== null) return { rootOwner: [Number(match[1]), Number(match[2])] };
+      throw new Refusal(`-E root_owner must be UID:GID, not "${owner}"`);
+    },
+  ],
+  [
+    "num_backup_sb",
+    (value = "") => {
+      if (/^[012]$/.test(value)) return { backups: Number(value) };
+      throw new Refusal(`-E num_backup_sb must be 0, 1 or 2, not "${value}"`);
+    },
+  ],
+]);
+
 /** What `-E` asks for. */
 export function extended(words: readonly string[]): Extended {
-  const known: Record<string, (value: string | undefined, asked: Extended) => void> = {
-    hash_seed(value, asked) {
-      if (value === undefined) throw new Refusal("-E hash_seed needs a UUID");
-      asked.hashSeed = value;
-    },
-    root_owner(value, asked) {
-      const match = /^(\d+):(\d+)$/.exec(value ?? `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`);
-      if (match === null) throw new Refusal(`-E root_owner must be UID:GID, not "${value}"`);
-      asked.rootOwner = [Number(match[1]), Number(match[2])];
-    },
-    num_backup_sb(value, asked) {
-      if (!/^[012]$/.test(value ?? ""))
-        throw new Refusal(`-E num_backup_sb must be 0, 1 or 2, not "${value}"`);
-      asked.backups = Number(value);
-    },
-  };
   const asked: Extended = {};
   for (const word of words) {
     const [name = "", value] = word.split(/=(.*)/s);
-    const read = Object.hasOwn(known, name) ? known[name] : undefined;
+    const read = known.get(name);
     if (read === undefined) {
-      const names = Object.keys(known);
+      const names = [...known.keys()];
       throw new Refusal(
         `-E knows no "${name}"${didYouMean(name, names) || `; it knows ${names.join(", ")}`}`,
       );
     }
-    read(value, asked);
+    Object.assign(asked, read(value));
   }
   return asked;
 }

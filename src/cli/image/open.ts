@@ -1,6 +1,5 @@
 // Images as the image commands name them: IMAGE, or IMAGE:/path of a file in it.  They are only read here:
 // a machine boots from a copy of the bytes.
-import { readFile, stat } from "node:fs/promises";
 import { Refusal } from "../exit.ts";
 import { asRefusal, reason } from "./reason.ts";
 import type { Sys } from "../../syscalls/sys.ts";
@@ -21,14 +20,12 @@ export function placeOf(given: string): Place {
 
 /** The bytes of an image, or a sentence why there are none. */
 export async function readImage(image: string): Promise<Uint8Array> {
+  const { readImageFile } = await import("../../lab/host/image.ts");
+  const { UsageError } = await import("../../lab/usage.ts");
   try {
-    const found = await stat(image);
-    // A device or a pipe may never end.
-    if (!found.isFile()) throw new Refusal(`${image} is not a regular file`);
-    const { size } = found;
-    if (size > 2 ** 31) throw new Refusal(`${image} is larger than a machine's memory can be (2 GiB)`);
-    return await readFile(image);
+    return await readImageFile(image);
   } catch (error) {
+    if (error instanceof UsageError) throw new Refusal(`${image}: ${error.message}`);
     throw asRefusal(error, image);
   }
 }

@@ -26,11 +26,10 @@ export const ReadOnlyCompat = {
   dir_nlink: 0x20,
   extra_isize: 0x40,
   metadata_csum: 0x400,
-  orphan_file: 0x10000,
 } as const;
 
 /** Names of features that anybody may ignore, and nobody here makes. */
-const ignored = ["imagic_inodes", "fast_commit", "stable_inodes"];
+const ignored = ["imagic_inodes", "fast_commit", "stable_inodes", "orphan_file"];
 
 /** Names of incompatible features that exist but are not supported here. */
 const foreignIncompat = new Map([
@@ -57,7 +56,7 @@ const foreignReadOnly = new Map([
   [0x2000, "project"],
   [0x4000, "shared_blocks"],
   [0x8000, "verity"],
-  [0x20000, "orphan_present"],
+  [0x10000, "orphan_present"],
 ]);
 
 /** Every feature by the name e2fsprogs gives it, whether supported here or not. */
@@ -87,4 +86,9 @@ export function unsupportedFeatures(incompat: number, readOnlyCompat: number): s
     ...unsupported(incompat, union(Incompat), foreignIncompat, "unknown incompatible feature"),
     ...unsupported(readOnlyCompat, union(ReadOnlyCompat), foreignReadOnly, "unknown read-only feature"),
   ];
+}
+
+/** Without `extent` files map their blocks by lists, without `filetype` names are stored in another way. */
+export function missingFeatures(incompat: number): string[] {
+  return (["extent", "filetype"] as const).filter((name) => (incompat & Incompat[name]) === 0);
 }

@@ -33,13 +33,13 @@ const makeable = new Map<string, readonly [Set, number]>([
 ]);
 
 /** Other spellings that mke2fs takes. */
-const aliases: Record<string, string> = {
-  extents: "extent",
-  uninit_groups: "uninit_bg",
-  gdt_csum: "uninit_bg",
-  resize_ino: "resize_inode",
-  csum_seed: "metadata_csum_seed",
-};
+const aliases = new Map([
+  ["extents", "extent"],
+  ["uninit_groups", "uninit_bg"],
+  ["gdt_csum", "uninit_bg"],
+  ["resize_ino", "resize_inode"],
+  ["csum_seed", "metadata_csum_seed"],
+]);
 
 const DEFAULTS = [
   "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg",
@@ -56,7 +56,7 @@ export function featuresFrom(list = ""): Features | MountError {
     }
     const off = word.startsWith("^");
     const given = off ? word.slice(1) : word;
-    const found = makeable.get(aliases[given] ?? given);
+    const found = makeable.get(aliases.get(given) ?? given);
     if (found === undefined && !featureNames.has(given)) {
       return { message: `"${given}" is no feature of ext4` };
     }

@@ -1,7 +1,9 @@
 // The superblock as it lies on the media, checked at mount: every number against the others and the media's size.
 
+import type { Memory } from "../../machine/memory.ts";
+import { mediaAt } from "../../machine/pmem.ts";
 import { OnErrors } from "../damage.ts";
-import { ReadOnlyCompat, Compat, Incompat, unsupportedFeatures } from "../media/features.ts";
+import { ReadOnlyCompat, Compat, Incompat, missingFeatures, unsupportedFeatures } from "../media/features.ts";
 import { RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
 import { OLD_INODE_SIZE } from "../media/inode.ts";
 import {
@@ -10,9 +12,10 @@ import {
   STATE_ERROR,
   STATE_VALID,
   SUPERBLOCK_MAGIC,
+  SUPERBLOCK_OFFSET,
 } from "../media/superblock.ts";
 import { seedOf, superBlockSum } from "../media/sums.ts";
-import { BLOCK_SIZE, SuperBlock } from "../super.ts";
+import { BLOCK_SHIFT, BLOCK_SIZE, SuperBlock } from "../super.ts";
 
 /** Fills `sb` in, or says what is wrong. */
 export function readSuperBlock(sb: SuperBlock, raw: RawSuperBlock, mediaLength: number): string | undefined {
@@ -33,17 +36,35 @@ export function wrongState(raw: RawSuperBlock): string | undefined {
 
 type Raw = RawSuperBlock;
 
+/** Why the media is no ext4 whose blocks a machine can map: nothing more can be said of it then. */
+export function wrongFormat(mem: Memory): string | undefined {
+  const raw = RawSuperBlock.of(mem, mediaAt(mem, SUPERBLOCK_OFFSET));
+  return notExt4(raw) ?? otherBlocks(raw);
+}
+
+function notExt4({ s_magic }: Raw): string | undefined {
+  if (s_magic === SUPERBLOCK_MAGIC) return undefined;
+  return `this is no ext4 image: its magic number is 0x${s_magic.toString(16)}, not 0xef53`;
+}
+
+function otherBlocks({ s_log_block_size }: Raw): string | undefined {
+  if (s_log_block_size === BLOCK_SHIFT - 10 || s_log_block_size > 6) return undefined;
+  return `the image has blocks of ${1024 << s_log_block_size} bytes, a machine mounts only ${BLOCK_SIZE}: mapped data needs blocks as large as pages`;
+}
+
 /** What says that this is no file system of ours, whatever its sizes are. */
 function refusal(raw: Raw): string | undefined {
-  if (raw.s_magic !== SUPERBLOCK_MAGIC) {
-    return `this is no ext4 image: its magic number is 0x${raw.s_magic.toString(16)}, not 0xef53`;
-  }
+  const foreign = notExt4(raw);
+  if (foreign !== undefined) return foreign;
   const features = unsupportedFeatures(raw.s_feature_incompat, raw.s_feature_ro_compat);
   const sum = wrongSum(raw);
   if (features.length > 0) {
     return `the image has features that are not supported: ${features.join(", ")}${sum === undefined ? "" : ` (and ${sum})`}`;
   }
-  return sum;
+  if (sum !== undefined) return sum;
+  const missing = missingFeatures(raw.s_feature_incompat);
+  if (missing.length === 0) return otherBlocks(raw);
+  return `the image was made without features that are needed here: ${missing.join(", ")}`;
 }
 
 function wrongSum(raw: Raw): string | undefined {
@@ -65,9 +86,6 @@ function wrongSizes(raw: Raw, mediaLength: number): string | undefined {
   if (raw.s_rev_level !== 1)
     return `the image is of revision ${raw.s_rev_level}, only revision 1 is supported`;
   if (raw.s_log_block_size > 6) return wrongField("s_log_block_size", raw.s_log_block_size);
-  if (raw.s_log_block_size !== 2) {
-    return `the image has blocks of ${1024 << raw.s_log_block_size} bytes, only ${BLOCK_SIZE} are supported`;
-  }
   const blocks = raw.s_blocks_count_lo;
   if (raw.s_blocks_count_hi !== 0) return wrongField("s_blocks_count_hi", raw.s_blocks_count_hi);
   if (blocks * BLOCK_SIZE > mediaLength) {

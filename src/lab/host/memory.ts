@@ -1,10 +1,7 @@
 // A booted machine: its memory laid out, every layer of the kernel made, a file system mounted.
 
-import { freemem } from "node:os";
-import process from "node:process";
 import { bootKernel } from "../../syscalls/boot.ts";
 import { createMemory, header, machineLength } from "../../machine/layout.ts";
-import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "../../machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { mediaAt, STALE } from "../../machine/pmem.ts";
 import { makeFileSystem } from "../../ext4/mkfs/mkfs.ts";
@@ -12,6 +9,7 @@ import { mount } from "../../ext4/mount/mount.ts";
 import { initSched } from "../../sched/state.ts";
 import type { MachineOptions } from "../options.ts";
 import { UsageError } from "../usage.ts";
+import { mediaLength, refuseBeyondMemory } from "./image.ts";
 
 export interface MachineSpec {
   /** An image, byte for byte; without one, a new file system is made. */
@@ -26,12 +24,7 @@ export interface MachineSpec {
  * computer has no memory for.
  */
 export function bootMemory({ image, size, options }: MachineSpec, used?: Memory): Memory {
-  const length = image === undefined ? size : Math.ceil(image.length / PAGE_SIZE) * PAGE_SIZE;
-  if (length < MIN_MEDIA || length > MAX_MEDIA) {
-    throw new UsageError(
-      `an image has ${MIN_MEDIA / MIB} MiB to ${MAX_MEDIA / GIB} GiB, this one has ${image?.length ?? size} bytes`,
-    );
-  }
+  const length = mediaLength(image?.length ?? size);
   if (used === undefined) refuseBeyondMemory(machineLength(length));
   const mem = createMemory(length, used);
   const view = header(mem);
@@ -46,16 +39,4 @@ export function bootMemory({ image, size, options }: MachineSpec, used?: Memory)
   const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
   if ("message" in mounted) throw new UsageError(mounted.message);
   return mem;
-}
-
-const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
-
-/** What is not there must not be asked for: the system would kill some process, perhaps not this one. */
-function refuseBeyondMemory(length: number): void {
-  // Since Node 20.13; it knows of limits of containers, which freemem does not.
-  const available = process.availableMemory?.() ?? freemem();
-  if (length <= available) return;
-  throw new UsageError(
-    `a machine of that size needs ${mib(length)} of memory; this computer has ${mib(available)} to give`,
-  );
 }

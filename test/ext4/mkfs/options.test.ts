@@ -93,7 +93,7 @@ const others: Case[] = [
   { size: 170 * MIB, journalSize: 70, blockSize: 1024, features: "^extent,^64bit" }, // lists three levels deep
   // A tree of extents two levels deep.
   {
-    size: 170 * MIB,
+    size: 190 * MIB,
     journalSize: 80,
     blockSize: 1024,
     blocksPerGroup: 256,
