@@ -106,13 +106,20 @@ export function releaseSpace(space: AddressSpace): void {
   releaseSlot(spaces.slots, (space.at - spaces.spacesAt) / strideOf(AddressSpace));
 }
 
+/**
+ * The first vma that ends behind an address: it covers it, or is the next one.  mmapSem held.
+ * kernel: find_vma
+ */
+export function findVmaFrom(space: AddressSpace, address: number): Vma | undefined {
+  let vma = vmaAt(space.mem, space.firstVma);
+  while (vma !== undefined && vma.end <= address) vma = vmaAt(space.mem, vma.next);
+  return vma;
+}
+
 /** The vma that shows an address.  mmapSem held. */
 export function findVma(space: AddressSpace, address: number): Vma | undefined {
-  for (let vma = vmaAt(space.mem, space.firstVma); vma !== undefined; vma = vmaAt(space.mem, vma.next)) {
-    if (address < vma.start) return undefined;
-    if (address < vma.end) return vma;
-  }
-  return undefined;
+  const vma = findVmaFrom(space, address);
+  return vma === undefined || vma.start > address ? undefined : vma;
 }
 
 /** The vma at a slab address; none at 0. */

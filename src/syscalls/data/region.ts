@@ -9,15 +9,18 @@ import { downRead, upRead } from "../../locks/rwsem.ts";
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { mapRegion, unmapRegion } from "../../mm/region.ts";
-import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../../mm/space.ts";
+import { type AddressSpace, findVma, findVmaFrom, pageAt, USER_END, type Vma } from "../../mm/space.ts";
 import { loadUser, storeUser } from "../../mm/user.ts";
-import { isOffset } from "../arguments.ts";
+import { isInt, isOffset } from "../arguments.ts";
 import type { Caller } from "../process.ts";
 import { type File, putInode } from "../file.ts";
 import { MAX_FILE_SIZE, Msync, O } from "../flags.ts";
 import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "../record.ts";
 
 const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
+
+/** What a process can address on x86-64.  kernel: TASK_SIZE */
+const ADDRESSES = 2 ** 47 - PAGE_SIZE;
 
 /** Maps an open file.  Returns the address, or an error number.  kernel: ksys_mmap_pgoff */
 export function mapDescriptor(
@@ -51,6 +54,7 @@ function mapFile(
   offset: number,
 ): number {
   if (!isOffset(length) || length <= 0) return -Errno.EINVAL;
+  if (length > ADDRESSES) return -Errno.ENOMEM;
   if (offset < 0 || offset + length > MAX_FILE_SIZE) return -Errno.EOVERFLOW;
   const mode = file.flags & O.ACCMODE;
   // A mapping can always be read; a shared one that is written writes the file.
@@ -99,7 +103,11 @@ export function syncPages(
 ): number {
   if (record !== undefined) recordRange(record, address, length);
   const known = Msync.async | Msync.invalidate | Msync.sync;
-  if ((flags & ~known) !== 0 || (flags & (Msync.async | Msync.sync)) === (Msync.async | Msync.sync)) {
+  if (
+    !isInt(flags) ||
+    (flags & ~known) !== 0 ||
+    (flags & (Msync.async | Msync.sync)) === (Msync.async | Msync.sync)
+  ) {
     return -Errno.EINVAL;
   }
   if (!isAligned(address) || address < 0 || !isOffset(length) || length < 0) return -Errno.EINVAL;
@@ -107,10 +115,11 @@ export function syncPages(
   let unmapped = 0;
   for (let at = address; at < end;) {
     downRead(caller.space.mmapSem);
-    const vma = findVma(caller.space, at);
-    const next = vma === undefined ? at + PAGE_SIZE : vma.end;
-    const inode = vma === undefined || vma.shared === 0 ? undefined : inodeAt(caller.mem, vma.inodeAt);
-    if (vma === undefined) unmapped = -Errno.ENOMEM;
+    const vma = findVmaFrom(caller.space, at);
+    const next = vma === undefined ? end : vma.end;
+    const reached = vma !== undefined && vma.start < end && vma.shared !== 0;
+    const inode = reached ? inodeAt(caller.mem, vma.inodeAt) : undefined;
+    if (vma === undefined || vma.start > at) unmapped = -Errno.ENOMEM;
     if (inode !== undefined) ihold(inode);
     upRead(caller.space.mmapSem);
     if (inode !== undefined) {
@@ -167,7 +176,7 @@ export interface Fault {
 }
 
 const isRange = (address: number, length: number): boolean =>
-  isOffset(address) && address >= 0 && address + length <= USER_END;
+  isOffset(address) && isOffset(length) && address >= 0 && length >= 0 && address + length <= USER_END;
 
 /**
  * Loads byte after byte: where one faults, those before it were read.  A range over several mappings is
