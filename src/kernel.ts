@@ -13,10 +13,13 @@ export {
   inBlock,
   mediaBlock,
   pagesIn,
+  startOf,
   streamZeros,
   zeroBytes,
 } from "./xip/copy.ts";
-export { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
+export { Fallocate } from "./xip/modes.ts";
+export { changeRange, changesBlocks } from "./xip/ranges.ts";
+export { growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
 
 export { modifiedNow, readSize, setDiskSize, setTimes, writeSize, type Inode } from "./ext4/inode.ts";
 export { inodeAt } from "./ext4/inodes/cache.ts";

@@ -1,5 +1,5 @@
 // The numbers programs pass to system calls, as Linux on x86-64 defines them, and the flag strings of
-// node:fs.  (include/uapi/asm-generic/fcntl.h, include/uapi/linux/falloc.h, fs.h, mman.h)
+// node:fs.  (include/uapi/asm-generic/fcntl.h, include/uapi/linux/fs.h, mman.h)
 
 /** Flags of `open`. */
 export const O = {
@@ -21,18 +21,6 @@ export const O = {
 
 /** `whence` of `lseek`. */
 export const Seek = { set: 0, current: 1, end: 2, data: 3, hole: 4 } as const;
-
-/** Mode bits of `fallocate`. */
-export const Fallocate = {
-  keepSize: 0x01,
-  punchHole: 0x02,
-  noHideStale: 0x04,
-  collapseRange: 0x08,
-  zeroRange: 0x10,
-  insertRange: 0x20,
-  unshareRange: 0x40,
-  writeZeroes: 0x80,
-} as const;
 
 /** Flags of `msync`. */
 export const Msync = { async: 1, invalidate: 2, sync: 4 } as const;

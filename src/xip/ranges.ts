@@ -1,6 +1,9 @@
-// What fallocate's modes do to a range, once nobody else is in it: the caller holds rwsem and invalidateSem
-// alone.  Mappings go first, then the edges of the range that are parts of blocks are zeroed in place, then
-// the blocks change hands.  Offsets and lengths in bytes, checked for sense by the system call.
+// What fallocate's modes do to a range.  Mappings go first, then the edges of the range that are parts of
+// blocks are zeroed in place, then the blocks change hands.  Offsets and lengths in bytes, checked for sense by
+// the system call.
+//
+// Nothing here keeps anybody out but from the tree (dataSem): the caller holds what its design has against
+// reads, writes and faults.
 
 import { Errno } from "../machine/errors.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
@@ -11,32 +14,29 @@ import { removeExtents } from "../ext4/extents/remove.ts";
 import { readSize, type Inode } from "../ext4/inode.ts";
 import { journalStart, journalStop } from "../ext4/journal/handle.ts";
 import { lookUp } from "../ext4/map.ts";
+import { MAX_FILE_BLOCKS } from "../ext4/media/extent.ts";
 import { shiftExtents } from "../ext4/ranges/shift.ts";
 import { superBlock } from "../ext4/super.ts";
 import { unmapRange } from "../mm/mapping.ts";
 import { pagesIn } from "./copy.ts";
-import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, zeroPart } from "./space.ts";
-
-const PUNCH_HOLE = 0x02;
-const COLLAPSE_RANGE = 0x08;
-const ZERO_RANGE = 0x10;
-const INSERT_RANGE = 0x20;
+import { Fallocate } from "./modes.ts";
+import { growTo, reserveHoles, zeroPart } from "./space.ts";
 
 /** Whether a mode takes blocks or their state away, so that faults must be kept off. */
 export function changesBlocks(mode: number): boolean {
-  return (mode & ~FALLOC_FL_KEEP_SIZE) !== 0;
+  return (mode & ~Fallocate.keepSize) !== 0;
 }
 
 /** Does what a mode other than reserving space says.  Returns 0, or -EOPNOTSUPP for one not known. */
 export function changeRange(inode: Inode, mode: number, offset: number, length: number): number {
-  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
-    case PUNCH_HOLE:
+  switch (mode & ~Fallocate.keepSize) {
+    case Fallocate.punchHole:
       return punchHole(inode, offset, length);
-    case ZERO_RANGE:
-      return zeroRange(inode, offset, length, (mode & FALLOC_FL_KEEP_SIZE) === 0);
-    case COLLAPSE_RANGE:
+    case Fallocate.zeroRange:
+      return zeroRange(inode, offset, length, (mode & Fallocate.keepSize) === 0);
+    case Fallocate.collapseRange:
       return collapseRange(inode, offset, length);
-    case INSERT_RANGE:
+    case Fallocate.insertRange:
       return insertRange(inode, offset, length);
     default:
       return -Errno.EOPNOTSUPP;
@@ -50,7 +50,7 @@ function punchHole(inode: Inode, offset: number, length: number): number {
   // A hole over the end of the file takes the block of the end with it, and nothing behind.
   const end = offset + length > size ? size - (size % PAGE_SIZE) + PAGE_SIZE : offset + length;
   const [first, stop] = [pagesIn(offset), Math.floor(end / PAGE_SIZE)];
-  if (stop > first) unmapRange(inode.mapping, first, stop - 1, true);
+  if (stop > first) unmapRange(inode.mapping, first, stop - 1, false);
   const error = zeroEdges(inode, offset, end);
   return error < 0 || stop <= first ? error : removeBlocks(inode, first, stop);
 }
@@ -61,7 +61,7 @@ function zeroRange(inode: Inode, offset: number, length: number, mayGrow: boolea
   const [first, stop] = [pagesIn(offset), Math.floor(end / PAGE_SIZE)];
   let error = reserveHoles(inode, offset, length);
   if (error === 0 && stop > first) {
-    unmapRange(inode.mapping, first, stop - 1, true);
+    unmapRange(inode.mapping, first, stop - 1, false);
     error = makeUnwritten(inode, first, stop);
   }
   if (error === 0 && mayGrow && end > readSize(inode)) error = growTo(inode, end);
@@ -82,16 +82,13 @@ function collapseRange(inode: Inode, offset: number, length: number): number {
 function insertRange(inode: Inode, offset: number, length: number): number {
   const size = readSize(inode);
   if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0 || offset >= size) return -Errno.EINVAL;
-  if (size + length > MAX_SIZE) return -Errno.EFBIG;
+  if (size + length > MAX_FILE_BLOCKS * PAGE_SIZE) return -Errno.EFBIG;
   const first = offset / PAGE_SIZE;
   const error = growTo(inode, size + length);
   if (error < 0) return error;
   unmapRange(inode.mapping, first, Infinity, true);
   return shiftExtents(inode, first, length / PAGE_SIZE);
 }
-
-/** 32 bits of blocks, the last of which extents cannot name. */
-const MAX_SIZE = (2 ** 32 - 1) * PAGE_SIZE;
 
 /** Zeroes what a range has of blocks that it does not cover whole.  kernel: ext4_zero_partial_blocks */
 function zeroEdges(inode: Inode, offset: number, end: number): number {

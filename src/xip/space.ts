@@ -13,9 +13,6 @@ import { lookUp } from "../ext4/map.ts";
 import { mediaAddress, superBlock } from "../ext4/super.ts";
 import { inBlock, mediaBlock, pagesIn, streamZeros } from "./copy.ts";
 
-/** fallocate's mode bit: the file's size stays. */
-export const FALLOC_FL_KEEP_SIZE = 1;
-
 /**
  * Zeroes the last block behind `size`, where the file has a written block there: growing must not bring
  * into view what lies behind the end.  Returns 0.

@@ -19,7 +19,7 @@ import { mediaBlock, pagesIn } from "./copy.ts";
  */
 export function writeBackAlone(inode: Inode): number {
   downWrite(inode.invalidateSem);
-  const result = writeBackMapped(inode);
+  const result = writeBackMapped(inode, true);
   upWrite(inode.invalidateSem);
   return result;
 }
@@ -30,12 +30,21 @@ export function writeBackAlone(inode: Inode): number {
  */
 export function writeBackEntries(inode: Inode): number {
   downRead(inode.invalidateSem);
-  const result = writeBackMapped(inode);
+  const result = writeBackMapped(inode, true);
   upRead(inode.invalidateSem);
   return result;
 }
 
-function writeBackMapped(inode: Inode): number {
+/**
+ * Flushes what was ever mapped to be stored to, and does not keep anybody from storing on: so the pages stay dirty, and
+ * are flushed again the next time.  Takes no lock of the inode's.  kernel: dax_writeback_mapping_range before 4.10
+ */
+export function flushMapped(inode: Inode): number {
+  return writeBackMapped(inode, false);
+}
+
+/** Goes through the dirty pages, and makes them clean or leaves them dirty. */
+function writeBackMapped(inode: Inode, clean: boolean): number {
   const dirty = dirtyPages(inode.mem);
   const end = pagesIn(readSize(inode));
   for (let page = 0; page < end && dirty.count > 0;) {
@@ -44,7 +53,8 @@ function writeBackMapped(inode: Inode): number {
     if (extent.state === State.written) {
       const last = mediaBlock(extent, extent.start + extent.length);
       const found = nextPage(dirty, mediaBlock(extent, page), last);
-      if (found < last) writeBackPage(inode, extent.start + found - extent.media, found);
+      if (found < last && clean) writeBackPage(inode, extent.start + found - extent.media, found);
+      else if (found < last) flushPage(inode, found);
       page = extent.start + found + 1 - extent.media;
     } else {
       page = extent.start + extent.length;
@@ -59,6 +69,10 @@ function writeBackPage(inode: Inode, page: number, media: number): void {
   // First: what is stored until the page is protected is flushed below, what is stored later faults.
   removePage(dirtyPages(inode.mem), media);
   protectPage(inode.mapping, page);
-  flush(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
+  flushPage(inode, media);
   unlockEntry(inode.mapping, page);
+}
+
+function flushPage(inode: Inode, media: number): void {
+  flush(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
 }

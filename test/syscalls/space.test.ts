@@ -3,7 +3,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { superBlock } from "../../src/ext4/super.ts";
 import { header } from "../../src/machine/layout.ts";
-import { Fallocate, MAX_FILE_SIZE, Seek } from "../../src/syscalls/flags.ts";
+import { MAX_FILE_SIZE, Seek } from "../../src/syscalls/flags.ts";
+import { Fallocate } from "../../src/xip/modes.ts";
 import type { Sys } from "../../src/syscalls/sys.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import { bootKernel, codeOf, type Kernel } from "../support/kernel.ts";

@@ -1,5 +1,6 @@
-// The serialized design with one line of defence taken out, and the built-in scenario that must notice.
+// The serialized design with one line of defence taken out, and the scenario that must notice.
 
+import { fileURLToPath } from "node:url";
 import type { PromiseName } from "../../src/index.ts";
 import { both, dropping, replacing, type Change } from "../support/mutate.ts";
 
@@ -7,11 +8,25 @@ export interface Mutant {
   /** What is missing: the end of the sentence "without …". */
   readonly without: string;
   readonly change: Change;
+  /** A built-in one, or a module's path. */
   readonly scenario: string;
   readonly breaks: PromiseName;
   /** The module of src/xip/ that is changed, where it is not the design. */
   readonly module?: string;
+  /** Lock checking is on: without it no schedule shows that something is missing. */
+  readonly lockdep?: 1;
 }
+
+/** A scenario that stands beside the mutants, by its name. */
+const besides = (name: string): string => fileURLToPath(new URL(`./scenarios/${name}.js`, import.meta.url));
+
+/** Where a file grows, and what is done there about the bytes behind its end. */
+const tails = [
+  { where: "truncateLocked", tail: /zeroTail\(inode, old\)/ },
+  { where: "writeLocked", tail: /zeroTail\(inode, size\)/ },
+  { where: "reserveLocked", tail: /zeroTail\(inode, size\)/ },
+  { where: "changeLocked", tail: /zeroTail\(inode, readSize\(inode\)\)/ },
+];
 
 const unmapZeroPage = /if \(media > 0\)\s*unmapRange\([^;]*\);\n/;
 const lockAlone = "downWrite(inode.dataSem);";
@@ -130,4 +145,85 @@ export const mutants: Mutant[] = [
     breaks: "consistent",
     module: "space",
   },
+  {
+    without: "invalidateSem in fallocate",
+    change: dropping("changeLocked", "downWrite(inode.invalidateSem);", "upWrite(inode.invalidateSem);"),
+    scenario: "punch-beside-store",
+    breaks: "no-freed-mapping",
+  },
+  {
+    without: "invalidateSem in fallocate, for a zero range",
+    change: dropping("changeLocked", "downWrite(inode.invalidateSem);", "upWrite(inode.invalidateSem);"),
+    scenario: "zero-beside-store",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "rwsem in fallocate, for a punch beside a read",
+    change: dropping("fallocate", "downWrite(inode.rwsem);", "upWrite(inode.rwsem);"),
+    scenario: "punch-beside-read",
+    breaks: "no-stale-data",
+  },
+  {
+    without: "rwsem in fallocate, for a punch beside a write",
+    change: dropping("fallocate", "downWrite(inode.rwsem);", "upWrite(inode.rwsem);"),
+    scenario: "punch-beside-write",
+    breaks: "no-stale-data",
+  },
+  {
+    without: "rwsem in fallocate, for a zero range that grows the file",
+    change: dropping("fallocate", "downWrite(inode.rwsem);", "upWrite(inode.rwsem);"),
+    scenario: "zero-beside-write",
+    breaks: "doors-agree",
+  },
+  {
+    without: "unmapping what is punched",
+    change: replacing("punchHole", /unmapRange\([^;]*\);/, ";"),
+    scenario: "punch-beside-store",
+    breaks: "no-freed-mapping",
+    module: "ranges",
+  },
+  {
+    without: "unmapping what a zero range covers",
+    change: replacing("zeroRange", /unmapRange\([^;]*\);/, ""),
+    scenario: "zero-beside-store",
+    breaks: "no-lost-write",
+    module: "ranges",
+  },
+  {
+    without: "the end in the last block of a zero range: all of the block is zeroed",
+    change: replacing("zeroEdges", /, end\)(?=;\n\}$)/, ", pagesIn(end) * PAGE_SIZE)"),
+    scenario: "zero-beside-write",
+    breaks: "no-lost-write",
+    module: "ranges",
+  },
+  {
+    without: "zeroing what a zero range has left unwritten",
+    change: replacing("zeroAndConvert", /streamZeros\([^;]*\);/, ""),
+    scenario: "zero-beside-read",
+    breaks: "no-stale-data",
+  },
+  {
+    // Nobody but FIEMAP and SEEK_HOLE looks at the tree meanwhile, and of a change without a step in it nobody sees a half:
+    // what tells is the assertion that the tree is locked.
+    without: "dataSem around removing what is punched",
+    change: dropping("removeBlocks", lockAlone, unlockAlone),
+    scenario: "punch-beside-read",
+    breaks: "no-bug",
+    lockdep: 1,
+    module: "ranges",
+  },
+  {
+    without: "dataSem around making written blocks unwritten",
+    change: dropping("makeUnwritten", lockAlone, unlockAlone),
+    scenario: "zero-beside-read",
+    breaks: "no-bug",
+    lockdep: 1,
+    module: "ranges",
+  },
+  ...tails.map(({ where, tail }): Mutant => ({
+    without: `zeroing behind the end of a file that grows in ${where}`,
+    change: replacing(where, tail, "0"),
+    scenario: besides("stored-behind-end"),
+    breaks: "claim",
+  })),
 ];

@@ -5,8 +5,9 @@
 // the process has stored to are left out: those pages are its own.
 
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
-import { Fallocate, O } from "../../syscalls/flags.ts";
+import { O } from "../../syscalls/flags.ts";
 import { Call, Mapped, recordData, recordsOf, type CallRecord } from "../../syscalls/record.ts";
+import { Fallocate } from "../../xip/modes.ts";
 import { certainSize, type FileHistory, type Read, type Write } from "./register.ts";
 
 /** A recorded call, copied out of the machine. */

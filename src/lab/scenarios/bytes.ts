@@ -12,14 +12,20 @@ export function filled(count: number, value: number): Uint8Array {
 /** A new file with that much space reserved that must read as zeros. */
 export function preallocated(sys: Sys, path: string, length: number): void {
   const fd = sys.open(path, "w+");
-  try {
-    sys.fallocate(fd, 0, 0, length);
-  } catch (error) {
-    // ext2 has no unwritten state; a hole is its only space that promises zeros.
-    if ((error as { code?: string }).code !== "EOPNOTSUPP") throw error;
-    sys.ftruncate(fd, length);
-  }
+  // ext2 has no unwritten state; a hole is its only space that promises zeros.
+  if (!fallocated(sys, fd, 0, 0, length)) sys.ftruncate(fd, length);
   sys.close(fd);
+}
+
+/** Calls fallocate; false when the design does not know the mode. */
+export function fallocated(sys: Sys, fd: number, mode: number, offset: number, length: number): boolean {
+  try {
+    sys.fallocate(fd, mode, offset, length);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EOPNOTSUPP") throw error;
+    return false;
+  }
 }
 
 /** A new file with that content, on the media. */

@@ -6,6 +6,12 @@ import splitInThree from "./unwritten/split-in-three.ts";
 import twoReaders from "./unwritten/two-readers.ts";
 import twoWriters from "./unwritten/two-writers.ts";
 import writeBesideRead from "./unwritten/write-beside-read.ts";
+import punchBesideRead from "./ranges/punch-beside-read.ts";
+import punchBesideStore from "./ranges/punch-beside-store.ts";
+import punchBesideWrite from "./ranges/punch-beside-write.ts";
+import zeroBesideRead from "./ranges/zero-beside-read.ts";
+import zeroBesideStore from "./ranges/zero-beside-store.ts";
+import zeroBesideWrite from "./ranges/zero-beside-write.ts";
 import twoStoreFaults from "./mapping/two-store-faults.ts";
 import writeBesideLoad from "./mapping/write-beside-load.ts";
 import writeBesideStore from "./mapping/write-beside-store.ts";
@@ -35,6 +41,12 @@ const all: Scenario[] = [
   writeBesideTruncate,
   storeBesideTruncate,
   twoAppends,
+  punchBesideRead,
+  punchBesideWrite,
+  punchBesideStore,
+  zeroBesideRead,
+  zeroBesideWrite,
+  zeroBesideStore,
 ];
 
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(all.map((one) => [one.name, one]));

@@ -12,7 +12,8 @@ import { superBlock } from "../../ext4/super.ts";
 import { type Inode, isDirectory, isFile } from "../../ext4/inode.ts";
 import { type CallRecord, recordFile } from "../record.ts";
 import { type File, isWritable } from "../file.ts";
-import { Fallocate, MAX_FILE_SIZE } from "../flags.ts";
+import { Fallocate } from "../../xip/modes.ts";
+import { MAX_FILE_SIZE } from "../flags.ts";
 
 /** Sets the size of an open file.  Returns 0 or an error number.  kernel: do_sys_ftruncate */
 export function truncateDescriptor(

@@ -30,8 +30,9 @@ import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, streamZeros } from "../copy.ts";
+import { Fallocate } from "../modes.ts";
 import { changeRange, changesBlocks } from "../ranges.ts";
-import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
 import { writeBackEntries } from "../write-back.ts";
 
 export const design: Design = {
@@ -243,6 +244,6 @@ function truncateLocked(inode: Inode, size: number): number {
 
 function reserve(inode: Inode, mode: number, offset: number, length: number): number {
   const error = reserveHoles(inode, offset, length);
-  const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > readSize(inode);
+  const grows = (mode & Fallocate.keepSize) === 0 && offset + length > readSize(inode);
   return error < 0 || !grows ? error : growTo(inode, offset + length);
 }

@@ -34,7 +34,8 @@ import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
-import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime } from "../space.ts";
+import { Fallocate } from "../modes.ts";
+import { growTo, reserveHoles, updateTime } from "../space.ts";
 
 export const design: Design = {
   name: "ext4-xip-inline",
@@ -109,10 +110,10 @@ export const design: Design = {
   },
 
   fallocate(inode, mode, offset, length) {
-    if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) return -Errno.EOPNOTSUPP;
+    if ((mode & ~Fallocate.keepSize) !== 0) return -Errno.EOPNOTSUPP;
     downWrite(inode.rwsem);
     let result = reserveHoles(inode, offset, length);
-    const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > readSize(inode);
+    const grows = (mode & Fallocate.keepSize) === 0 && offset + length > readSize(inode);
     if (result === 0 && grows) result = growTo(inode, offset + length);
     upWrite(inode.rwsem);
     return result;

@@ -5,7 +5,8 @@
 //   rwsem (the inode's)   the file's size and which blocks belong to it, against read and write.  Reads
 //                         share it; write, truncate and fallocate hold it alone.
 //   invalidateSem         the same against page faults, which cannot take rwsem: a write's copy faults
-//                         under it.  Faults share it; truncate holds it alone.
+//                         under it.  Faults share it; truncate holds it alone, and so does fallocate where it
+//                         takes blocks away, moves them, or makes them unwritten.
 //   dataSem               the extent tree, and with it what follows from the tree's verdict.  A block is
 //                         zeroed, marked written, and its zero page unmapped everywhere in one hold of it
 //                         alone; a hole's zero page is mapped under the shared hold that found the hole.
@@ -16,9 +17,19 @@
 // the tree says so only after the block was zeroed, under the same hold of dataSem.
 //
 // Why no zeroing can hit bytes that somebody was handed.  Addresses are handed out for written blocks only
-// (to copiers and to page tables).  Written blocks are never zeroed below the end of the file; they stop
-// being written only in truncate, which holds rwsem and invalidateSem alone and has unmapped them, so that
-// no copier and no page table knows them any more.
+// (to copiers and to page tables).  A written block stops being written, or the file's, or at its place in the
+// file, only in truncate and fallocate, which hold rwsem and invalidateSem alone and have unmapped it, so that
+// no copier and no page table knows it any more.  A written block is zeroed only behind the end of the file, and
+// where a punch or a zero range covers a part of it: then in place, mapped or not, and just the bytes that were to
+// become zeros, for which it is as good as a write.
+//
+// What loads and stores need, which take no lock once they have a page table entry.  When an entry is taken
+// out, no task can use it any more: an access before that ran beside the call and may be ordered before it, and one
+// after it faults, and waits for invalidateSem until the call is done.  So nobody stores into a block that was
+// freed, moved or made unwritten, where the store would be lost or reach another file.
+//
+// Who does not take rwsem or invalidateSem, such as FIEMAP, sees the extents under dataSem: of a punch all or
+// nothing, of a zero range or a shift each step, which is a whole tree.
 //
 // Why nobody is left with zeros.  While a page is a hole its zero page may be mapped; nobody learns that the
 // block is written before all of those are gone.  (Unmapping after dataSem is dropped is too late: another
@@ -51,7 +62,9 @@ import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, streamZeros } from "../copy.ts";
-import { FALLOC_FL_KEEP_SIZE, growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { Fallocate } from "../modes.ts";
+import { changeRange, changesBlocks } from "../ranges.ts";
+import { growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
 import { writeBackAlone } from "../write-back.ts";
 
 export const design: Design = {
@@ -64,7 +77,8 @@ export const design: Design = {
     write: "rwsem; for a block not yet written also handle and dataSem, both dropped before the copy",
     fault: "invalidateSem shared; dataSem shared to map a hole; handle and dataSem for what must be written",
     truncate: "rwsem, invalidateSem; handle and dataSem to free",
-    fallocate: "rwsem; handle and dataSem for each hole",
+    fallocate:
+      "rwsem; invalidateSem unless it only reserves; handle and dataSem for each hole, or for what it changes",
     sync: "invalidateSem to flush what was mapped; then none of the inode's: the commit waits for running handles",
   },
 
@@ -102,7 +116,9 @@ export const design: Design = {
 
   fallocate(inode, mode, offset, length) {
     downWrite(inode.rwsem);
-    const result = fallocateLocked(inode, mode, offset, length);
+    const result = changesBlocks(mode)
+      ? changeLocked(inode, mode, offset, length)
+      : reserveLocked(inode, mode, offset, length);
     upWrite(inode.rwsem);
     return result;
   },
@@ -231,11 +247,19 @@ function truncateLocked(inode: Inode, size: number): number {
   return error < 0 ? error : truncateBlocks(inode, size);
 }
 
-function fallocateLocked(inode: Inode, mode: number, offset: number, length: number): number {
-  if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) return -Errno.EOPNOTSUPP;
+function changeLocked(inode: Inode, mode: number, offset: number, length: number): number {
+  downWrite(inode.invalidateSem);
+  // Some of the modes grow the file.
+  const error = updateTime(inode) || zeroTail(inode, readSize(inode));
+  const result = error < 0 ? error : changeRange(inode, mode, offset, length);
+  upWrite(inode.invalidateSem);
+  return result;
+}
+
+function reserveLocked(inode: Inode, mode: number, offset: number, length: number): number {
   let error = reserveHoles(inode, offset, length);
   const size = readSize(inode);
-  if (error < 0 || (mode & FALLOC_FL_KEEP_SIZE) !== 0 || offset + length <= size) return error;
+  if (error < 0 || (mode & Fallocate.keepSize) !== 0 || offset + length <= size) return error;
   error = zeroTail(inode, size);
   return error < 0 ? error : growTo(inode, offset + length);
 }

@@ -5,7 +5,8 @@ import { historyOf, type RecordedCall } from "../../../src/lab/oracles/history.t
 import { InitialFiles } from "../../../src/lab/oracles/initial.ts";
 import { namesOf, pathsIn } from "../../../src/lab/oracles/names.ts";
 import { STALE } from "../../../src/machine/pmem.ts";
-import { Fallocate, O } from "../../../src/syscalls/flags.ts";
+import { O } from "../../../src/syscalls/flags.ts";
+import { Fallocate } from "../../../src/xip/modes.ts";
 import { Call, Mapped } from "../../../src/syscalls/record.ts";
 
 const WRITER = 0;
