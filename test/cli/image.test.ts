@@ -87,7 +87,7 @@ describe("mkfs", () => {
     });
     const before = readdirSync(directory);
     // Without checksums every bitmap of its 800,000 groups is written.
-    const words = [
+    const asked = [
       "mkfs",
       "huge.img",
       "--size",
@@ -99,7 +99,7 @@ describe("mkfs", () => {
       "-i",
       "8M",
     ];
-    const child = start(directory, words);
+    const child = start(directory, asked);
     setTimeout(() => child.kill("SIGINT"), 1000);
     const { code } = await end(child);
     // Quick machines may be done by then: either all of it is there, or nothing.
@@ -109,7 +109,7 @@ describe("mkfs", () => {
 });
 
 describe("mkfs with the options of mke2fs", () => {
-  const words = [
+  const asked = [
     "--size",
     "8M",
     "-b",
@@ -125,16 +125,16 @@ describe("mkfs with the options of mke2fs", () => {
   ];
 
   test("makes what was asked for, and the same again with the same seed", async () => {
-    const first = await run(directory, "mkfs", "1k.img", ...words, "--seed", "3", "-E", "root_owner=5:6");
+    const first = await run(directory, "mkfs", "1k.img", ...asked, "--seed", "3", "-E", "root_owner=5:6");
     expect(first.stdout).toBe("1k.img: ext4, 8 MiB, blocks of 1024 bytes (a machine mounts only 4096)\n");
     const image = readFileSync(path("1k.img"));
     expect(e2fsck(image)).toBe("");
     expect(dumpe2fs(image)).toMatch(/^Block size: +1024$/m);
     expect(debugfs(image, "stat /")).toMatch(/User: +5 +Group: +6 /);
-    const again = ["mkfs", "again.img", "-q", ...words, "--seed", "3", "-E", "root_owner=5:6"];
+    const again = ["mkfs", "again.img", "-q", ...asked, "--seed", "3", "-E", "root_owner=5:6"];
     expect(await run(directory, ...again)).toMatchObject({ code: 0, stdout: "", stderr: "" });
     expect(Buffer.compare(readFileSync(path("again.img")), image)).toBe(0);
-    await run(directory, "mkfs", "other.img", ...words);
+    await run(directory, "mkfs", "other.img", ...asked);
     expect(Buffer.compare(readFileSync(path("other.img")), image)).not.toBe(0);
   });
 
@@ -154,7 +154,7 @@ describe("mkfs with the options of mke2fs", () => {
   });
 
   test("-n says what it would be, and leaves no file", async () => {
-    const { code, stdout } = await run(directory, "mkfs", "dry.img", "-n", ...words);
+    const { code, stdout } = await run(directory, "mkfs", "dry.img", "-n", ...asked);
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /^dry\.img would be: ext4, 8 MiB: 8,192 blocks of 1024 bytes, 122 blocks for root,\n/,

@@ -34,13 +34,13 @@ const letters: Partial<Record<keyof MkfsOptions, string>> = {
   reserved: "-m",
 };
 
-function argumentsOf({ journalSize, backups, size: _, ...options }: MkfsOptions): string[] {
+function argumentsOf({ journalSize, backups, ...options }: MkfsOptions): string[] {
   const all: MkfsOptions = { blockSize: 4096, ...options };
   return [
-    ...Object.entries(all).flatMap(([name, value]) => [
-      letters[name as keyof MkfsOptions] as string,
-      String(value),
-    ]),
+    ...Object.entries(all).flatMap(([name, value]) => {
+      const letter = letters[name as keyof MkfsOptions];
+      return letter === undefined ? [] : [letter, String(value)];
+    }),
     ...(journalSize === undefined ? [] : ["-J", `size=${journalSize}`]),
     ...(backups === undefined ? [] : ["-E", `num_backup_sb=${backups}`]),
   ];
@@ -122,17 +122,20 @@ test.each([...sizes, ...features, ...others, ...large].map((each) => [JSON.strin
   },
 );
 
+function factsButReserve(file: string): string[] {
+  return superBlockFacts(file).filter((line) => !line.startsWith("Reserved block count"));
+}
+
 // mke2fs keeps for root what it had worked out for a size that it then gave up.
 test("too many inodes for the groups make smaller groups, as in mke2fs", async () => {
   const options = { size: 128 * MIB + 10 * 4096 };
   const ours = await make(options);
   const theirs = join(folder, "theirs");
   mkfsFile(theirs, options.size, argumentsOf(options));
-  const facts = (file: string): string[] =>
-    superBlockFacts(file).filter((line) => !line.startsWith("Reserved block count"));
   expect(e2fsckFile(ours)).toBe("");
-  expect(facts(ours)).toEqual(facts(theirs));
-  expect(facts(ours).join("\n")).toMatch(/Blocks per group: +31680/);
+  const [mine, other] = [ours, theirs].map(factsButReserve);
+  expect(mine).toEqual(other);
+  expect(mine?.join("\n")).toMatch(/Blocks per group: +31680/);
 });
 
 test("a file system of nearly 16 TiB takes the disk and the memory of its structures only", async () => {
