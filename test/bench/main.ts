@@ -6,6 +6,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchDamage } from "./damage.ts";
 import { benchExplore, benchMemory } from "./explore.ts";
+import { benchRecovery } from "./recovery.ts";
 import { benchFree } from "./free.ts";
 import { benchToys } from "./sched.ts";
 import { benchBoot, benchFirstWrites } from "./space.ts";
@@ -28,6 +29,7 @@ const sections: Readonly<Record<string, Section>> = {
     run: benchFirstWrites,
   },
   damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
+  journal: { about: "mounting with a full journal, and with 10,000 damaged ones", run: benchRecovery },
   boot: { about: "booting a machine, and going back to a snapshot of it", run: benchBoot },
 };
 

@@ -55,11 +55,11 @@ export interface Base {
   readonly free: readonly number[];
 }
 
-export function makeBase(size = 10 * MIB, args: readonly string[] = []): Base {
+export function makeBase(size = 10 * MIB, args: readonly string[] = [], free = 400): Base {
   const image = mkfs(size, ["-J", "size=4", ...args]);
   const journal = (debugfs(image, "blocks <8>").match(/\d+/g) ?? []).map(Number);
-  const free = (debugfs(image, "ffb 400").match(/\d+/g) ?? []).map(Number).filter((block) => block > 100);
-  return { image, journal, free };
+  const found = debugfs(image, `ffb ${free}`).match(/\d+/g) ?? [];
+  return { image, journal, free: found.map(Number) };
 }
 
 /** The bytes that a transaction gives a block: the magic number first where that must be escaped. */
