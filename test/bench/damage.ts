@@ -10,13 +10,13 @@ const COUNT = 10_000;
 const FIRST = 1_000_000;
 
 export async function benchDamage(): Promise<void> {
-  const only = env["DAMAGE_SEED"];
-  const [first, count] = only === undefined ? [FIRST, COUNT] : [Number(only), 1];
+  const only = env["DAMAGE_SEED"] ?? "";
+  const [first, count] = only === "" ? [FIRST, COUNT] : [Number(only), 1];
   console.log("Damaged images, mounted and used");
   const begin = performance.now();
   const outcome = await damageImages(first, count, Math.min(count, availableParallelism()));
   const seconds = (performance.now() - begin) / 1000;
-  print("images", `${count}`, only === undefined ? "10,000" : "");
+  print("images", `${count}`, only === "" ? "10,000" : "");
   print("refused by mount", `${outcome.refused}`);
   print("time for one, all threads together", `${((seconds / count) * 1000).toFixed(1)} ms`);
   print("crashes, loops, bytes outside, unasked writes", `${outcome.failures.length}`, "0");

@@ -6,8 +6,9 @@ import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchDamage } from "./damage.ts";
 import { benchExplore, benchMemory } from "./explore.ts";
-import { benchRecovery } from "./recovery.ts";
+import { benchExtents } from "./extents.ts";
 import { benchFree } from "./free.ts";
+import { benchRecovery } from "./recovery.ts";
 import { benchToys } from "./sched.ts";
 import { benchBoot, benchFirstWrites } from "./space.ts";
 
@@ -28,6 +29,7 @@ const sections: Readonly<Record<string, Section>> = {
     about: "first writes into unwritten space, in files of few and many extents",
     run: benchFirstWrites,
   },
+  extents: { about: "finding, listing and freeing extents, in files of up to 100,000", run: benchExtents },
   damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
   journal: { about: "mounting with a full journal, and with 10,000 damaged ones", run: benchRecovery },
   boot: { about: "booting a machine, and going back to a snapshot of it", run: benchBoot },

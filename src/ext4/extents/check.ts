@@ -55,7 +55,8 @@ export function checkRoot(inode: Inode): number {
   const root = treeRoot(inode);
   const good =
     rootIsGood(inode) &&
-    maxEntries(mem, root) === ROOT_ENTRIES &&
+    maxEntries(mem, root) >= 1 &&
+    maxEntries(mem, root) <= ROOT_ENTRIES &&
     (nodeDepth(mem, root) === 0 || entryCount(mem, root) > 0) &&
     entriesAreGood(superBlock(mem), mem, root);
   return good ? 0 : damaged(mem, "extentRoot", inode.number);
