@@ -1,8 +1,8 @@
 // boot(): machines on the caller's own thread, images in and out, and what is refused.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { boot, designs, SysError, UsageError, type BootOptions, type Design } from "../../src/index.ts";
 import { e2fsck, mkfs } from "../support/e2fsprogs.ts";
 
@@ -90,6 +90,23 @@ test("after close there is nothing to call, and closing again does nothing", asy
   expect(() => machine.sys()).toThrow("the machine is closed");
   await expect(machine.image()).rejects.toThrow("the machine is closed");
   await machine.close();
+});
+
+test("an image larger than the memory there is is refused before it is read", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-machine-"));
+  const file = path.join(folder, "holes.img");
+  writeFileSync(file, "");
+  truncateSync(file, 2 ** 31);
+  const available = vi.spyOn(process, "availableMemory").mockReturnValue(2 ** 30);
+  const resident = process.memoryUsage.rss();
+  const found = await refusal({ design, image: file });
+  available.mockRestore();
+  rmSync(folder, { recursive: true });
+  // Once read, it would be no ext4 image.
+  expect(found).toMatch(
+    /holes\.img: a machine of that size needs \d+ MiB of memory; .* has 1024 MiB to give$/,
+  );
+  expect(process.memoryUsage.rss() - resident).toBeLessThan(256 * MIB);
 });
 
 test("what boot does not know or cannot mount is refused with one sentence", async () => {

@@ -5,7 +5,7 @@
 import { assert } from "../../machine/errors.ts";
 import { header } from "../../machine/layout.ts";
 import { Memory } from "../../machine/memory.ts";
-import { mediaAt } from "../../machine/pmem.ts";
+import { mediaAt, storeBytes, storeFill } from "../../machine/pmem.ts";
 import { setBits } from "../alloc/bits.ts";
 import { crc32c } from "../media/checksum.ts";
 import { Incompat } from "../media/features.ts";
@@ -46,8 +46,8 @@ export function makeFileSystem(mem: Memory, options: Partial<MakeOptions> = {}):
   if ("message" in plan) return plan;
   assert(tracking === 0 && draftLength(plan) <= undo.length, "there is room to draw up a file system");
   for (const { at, length, bytes } of pieces(startMaking(plan, mem, undo.start))) {
-    if (bytes === undefined) mem.fill(mediaAt(mem, at), 0, length);
-    else mem.write(mediaAt(mem, at), bytes);
+    if (bytes === undefined) storeFill(mem, mediaAt(mem, at), 0, length);
+    else storeBytes(mem, mediaAt(mem, at), bytes);
   }
   return undefined;
 }
