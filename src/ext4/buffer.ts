@@ -41,6 +41,7 @@ export const Kind = {
   inodeTable: 5, // owner: the number of its first inode
   extentNode: 6, // owner: the inode, with its generation
   directory: 7, // owner: the inode, with its generation
+  hashNode: 8, // of a directory's index; owner: the inode, with its generation
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 

@@ -146,7 +146,8 @@ export function setTimes(handle: Handle, inode: Inode, modified: boolean): numbe
   return markInodeDirty(handle, inode);
 }
 
-function hasExtraTimes(inode: Inode): boolean {
+/** Whether times have their second word: nanoseconds, and seconds beyond 2038. */
+export function hasExtraTimes(inode: Inode): boolean {
   const { mem, rawAt } = inode;
   // Behind the last small inode of a block lies another block.
   if (superBlock(mem).inodeSize === OLD_INODE_SIZE) return false;

@@ -2,17 +2,18 @@
 //
 //   immutable while mounted   everything above `allocMutex`, but for `damaged` and `readOnly` (damage.ts)
 //   under allocMutex          freeBlocks, freeInodes, countsChanged, and all bitmaps and group descriptors
+//   under renameMutex         which directory lies in which: who holds it sees a tree that stands still
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
 //   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
 //                             designs of their time
 //
-// Lock order: handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
+// Lock order: renameMutex, inode.rwsem, handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
 
 import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
 import { mediaAt } from "../machine/pmem.ts";
 import { rootView, Root } from "../machine/layout.ts";
-import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
 import { SeqCount } from "../locks/seqcount.ts";
 import { ReadOnlyCompat } from "./media/features.ts";
@@ -49,6 +50,9 @@ export const SuperBlock = struct("superblock", {
   findingsAt: u32, // what each task found damaged (damage.ts)
   damaged: u32, // not 0: damage was found since the mount
   readOnly: u32, // not 0: no more changes, for that reason
+  hashVersion: u32, // of the directories that become indexed
+  hashUnsigned: u32, // whether names are hashed as unsigned bytes
+  hashSeed: bytes(16, 4), // four words
 
   allocMutex: embed(Mutex),
   freeBlocks: u32,
@@ -56,6 +60,7 @@ export const SuperBlock = struct("superblock", {
   countsChanged: u32, // the two above differ from the superblock's buffer
 
   orphanMutex: embed(Mutex),
+  renameMutex: embed(Mutex), // held while a name moves from one directory to another
   sparseMutex: embed(Mutex),
   sparseSeq: embed(SeqCount), // changes while a sparse page is being mapped
 });

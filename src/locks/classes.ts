@@ -24,6 +24,11 @@ export const LockClass = {
   "files.lock": 19,
   "file.positionMutex": 20,
   "process.lock": 21,
+  "sb.renameMutex": 30,
+  // directory.rwsem again, where a task holds another directory's: the second one of a rename, and one that lies in
+  // a directory which is held.
+  "directory.rwsem of the second": 31,
+  "directory.rwsem of a child": 32,
   // For the locks of a design that is not ours.
   "design.first": 60,
   "design.second": 61,

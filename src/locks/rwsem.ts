@@ -107,6 +107,14 @@ export function downWrite(sem: RwSem): void {
   acquired(sem, sem.class, Hold.exclusive);
 }
 
+/** The same for a lock whose place in the order is this time that of another class.  kernel: down_write_nested */
+export function downWriteNested(sem: RwSem, cls: LockClass): void {
+  step(Op.lock, sem.at);
+  wanted(sem, cls, Hold.exclusive);
+  takeExclusive(sem);
+  acquired(sem, cls, Hold.exclusive);
+}
+
 function takeExclusive(sem: RwSem): void {
   const writer = WRITER * (currentTask() + 1);
   if (!sem.state.swapIf(0, writer)) awaitExclusive(sem, writer);

@@ -2,6 +2,7 @@
 // codes of node:fs.  A number that the kernel's types cannot hold (NaN, a fraction, below -2^63) is an
 // invalid value; the functions here say so, and the call answers with its usual error number.
 
+import type { NewTime } from "../ext4/attributes.ts";
 import { MAX_OFFSET, flagsOf } from "./flags.ts";
 
 type CodedError = TypeError & { code: string };
@@ -37,10 +38,37 @@ export function isInt(value: number): boolean {
   return (value | 0) === value;
 }
 
-/** Throws unless it is a string that can be a path. */
+/** Throws unless it is a string, or a Uint8Array, that can be a path. */
 export function checkPath(name: string, value: unknown): void {
-  if (typeof value !== "string") wrongType(name, "a string", value);
+  if (value instanceof Uint8Array) {
+    if (value.includes(0)) wrongValue(name, "a path without null bytes", new TextDecoder().decode(value));
+    return;
+  }
+  if (typeof value !== "string") wrongType(name, "a string or a Uint8Array", value);
   if (value.includes("\0")) wrongValue(name, "a path without null bytes", value);
+}
+
+/** A time as programs give it: seconds since the epoch, nanoseconds as a bigint, or a word. */
+export type TimeValue = number | bigint | "now" | "omit";
+
+/** Throws unless it is a TimeValue. */
+export function checkTime(name: string, value: unknown): void {
+  if (typeof value === "number" || typeof value === "bigint" || value === "now" || value === "omit") return;
+  wrongType(name, 'a number of seconds, a bigint of nanoseconds, "now" or "omit"', value);
+}
+
+const NANOSECONDS = 1_000_000_000n;
+
+/** A time for the kernel; undefined for a number that is none. */
+export function timeOf(value: TimeValue): NewTime | undefined {
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint") {
+    const nanoseconds = ((value % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+    return { seconds: Number((value - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
+  }
+  if (!Number.isFinite(value)) return undefined;
+  const seconds = Math.floor(value);
+  return { seconds, nanoseconds: Math.floor((value - seconds) * 1e9) };
 }
 
 /** The flags of `open` as a number: given as such, or as node:fs writes them. */

@@ -2,7 +2,8 @@
 // recorded), the kernel does it, the call is left, and a negative result becomes a SysError.
 
 import { takeFinding } from "../ext4/damage.ts";
-import { SysError } from "./error.ts";
+import type { Path } from "../ext4/names/path.ts";
+import { SysError, type SysErrorPlace } from "./error.ts";
 import type { Caller } from "./process.ts";
 import { type Call, callName, type CallRecord, recordPath } from "./record.ts";
 
@@ -13,17 +14,17 @@ export class Door {
     this.caller = caller;
   }
 
-  /** Enters a call, with the path it is given. */
-  begin(call: Call, path?: string): CallRecord | undefined {
+  /** Enters a call, with the path or the two that it is given. */
+  begin(call: Call, path?: Path, second?: Path): CallRecord | undefined {
     const record = this.caller.begin(call);
-    if (record !== undefined && path !== undefined) recordPath(record, path);
+    if (record !== undefined && path !== undefined) recordPath(record, path, second);
     return record;
   }
 
   /** Leaves a call whose result is a number. */
-  finish(call: Call, record: CallRecord | undefined, result: number, path?: string): number {
+  finish(call: Call, record: CallRecord | undefined, result: number, path?: Path, second?: Path): number {
     this.caller.end(record, result);
-    if (result < 0) throw this.failure(call, result, { path });
+    if (result < 0) throw this.failure(call, result, { path: textOf(path), dest: textOf(second) });
     return result;
   }
 
@@ -39,7 +40,7 @@ export class Door {
     call: Call,
     record: CallRecord | undefined,
     result: T | number,
-    path?: string,
+    path?: Path,
   ): T {
     if (typeof result === "number") this.#leave(call, record, result, path);
     this.caller.end(record, 0);
@@ -47,12 +48,15 @@ export class Door {
   }
 
   /** The error to throw, with what is damaged where that is why. */
-  failure(call: Call, error: number, where: { path?: string | undefined; address?: number }): SysError {
+  failure(call: Call, error: number, where: SysErrorPlace): SysError {
     return new SysError(error, callName(call), { ...where, reason: takeFinding(this.caller.mem, error) });
   }
 
-  #leave(call: Call, record: CallRecord | undefined, error: number, path?: string): never {
+  #leave(call: Call, record: CallRecord | undefined, error: number, path?: Path): never {
     this.caller.end(record, error);
-    throw this.failure(call, error, { path });
+    throw this.failure(call, error, { path: textOf(path) });
   }
 }
+
+const textOf = (path: Path | undefined): string | undefined =>
+  path instanceof Uint8Array ? new TextDecoder().decode(path) : path;

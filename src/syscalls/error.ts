@@ -42,6 +42,14 @@ const sentences: Record<ErrnoName, string> = {
   SIGSEGV: "access to an address that is not mapped that way",
 };
 
+/** What an error is about: its properties of the same names. */
+export interface SysErrorPlace {
+  path?: string | undefined;
+  dest?: string | undefined;
+  address?: number;
+  reason?: string | undefined;
+}
+
 /** A system call that failed, or a load or store that raised a signal. */
 export class SysError extends Error {
   override readonly name = "SysError";
@@ -52,27 +60,27 @@ export class SysError extends Error {
   readonly syscall: string;
   /** The path the call was given, if it takes one. */
   readonly path?: string;
+  /** The second path, if it takes two. */
+  readonly dest?: string;
   /** Of a load or store: the address that could not be reached.  The bytes before it were. */
   readonly address?: number;
 
   /** Of a call that met damage on the media: which structure it is, in a sentence. */
   readonly reason?: string;
 
-  constructor(
-    errno: number,
-    syscall: string,
-    where: { path?: string; address?: number; reason?: string } = {},
-  ) {
+  constructor(errno: number, syscall: string, where: SysErrorPlace = {}) {
     const code = errnoName(errno);
     const sentence = sentences[code as ErrnoName] ?? "unknown error";
-    const { path, address, reason } = where;
+    const { path, dest, address, reason } = where;
+    const paths = dest === undefined ? `'${path}'` : `'${path}' -> '${dest}'`;
     const place =
-      path !== undefined ? ` '${path}'` : address !== undefined ? ` at 0x${address.toString(16)}` : "";
+      path !== undefined ? ` ${paths}` : address !== undefined ? ` at 0x${address.toString(16)}` : "";
     super(`${code}: ${sentence}, ${syscall}${place}${reason === undefined ? "" : `: ${reason}`}`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
     if (path !== undefined) this.path = path;
+    if (dest !== undefined) this.dest = dest;
     if (address !== undefined) this.address = address;
     if (reason !== undefined) this.reason = reason;
   }

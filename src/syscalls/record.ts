@@ -14,11 +14,12 @@
 // A task that was stopped within a call leaves a record with end = 0: it may or may not have had its effect.
 
 import type { Inode } from "../ext4/inode.ts";
+import { bytesOf, type Path } from "../ext4/names/path.ts";
 import { currentTask, Op, step } from "../machine/cpu.ts";
 import { assert } from "../machine/errors.ts";
 import { allocateControl, Root, rootView, setRoot } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS, MIB, TASK_SLOTS } from "../machine/limits.ts";
-import { utf8, type Memory } from "../machine/memory.ts";
+import type { Memory } from "../machine/memory.ts";
 import { f64, quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { note, Note } from "../machine/trace.ts";
 
@@ -50,6 +51,16 @@ export const Call = {
   unlink: 24, // data: the path
   readdir: 25, // data: the path
   readlink: 26, // data: the path
+  mkdir: 27, // data: the path
+  rmdir: 28, // data: the path
+  rename: 29, // data: the old path, NUL, the new one
+  link: 30, // data: the path that is there, NUL, the new one
+  symlink: 31, // data: what it says, NUL, its path
+  chmod: 32, // data: the path
+  fchmod: 33,
+  utimens: 34, // data: the path
+  futimens: 35,
+  statfs: 36, // data: the path
 } as const;
 export type Call = (typeof Call)[keyof typeof Call];
 
@@ -254,9 +265,15 @@ export function recordBytes(record: CallRecord, bytes: Uint8Array): void {
   record.size = part.next - record.at;
 }
 
-/** Adds the path a call was given. */
-export function recordPath(record: CallRecord, path: string): void {
-  recordBytes(record, utf8(path));
+/** Adds the path that a call was given, or the two with a NUL between them. */
+export function recordPath(record: CallRecord, path: Path, second?: Path): void {
+  const first = bytesOf(path);
+  if (second === undefined) return recordBytes(record, first);
+  const other = bytesOf(second);
+  const both = new Uint8Array(first.length + 1 + other.length);
+  both.set(first);
+  both.set(other, first.length + 1);
+  return recordBytes(record, both);
 }
 
 /** Leaves a system call.  `result` is what the kernel returned: a value, or a negative error number. */

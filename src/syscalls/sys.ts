@@ -3,7 +3,7 @@
 // into a SysError.  Offsets and lengths are in bytes.
 
 import { commit } from "../ext4/journal/commit.ts";
-import type { Stat } from "../ext4/inode.ts";
+import type { Path } from "../ext4/names/path.ts";
 import { superBlock } from "../ext4/super.ts";
 import type { Memory } from "../machine/memory.ts";
 import type { Design } from "../xip/design.ts";
@@ -29,7 +29,7 @@ import { Door } from "./door.ts";
 import { initFiles } from "./file.ts";
 import { Msync, O, Seek } from "./flags.ts";
 import { NameCalls } from "./names/calls.ts";
-import { openPath, statDescriptor } from "./names/paths.ts";
+import { openPath } from "./names/open.ts";
 import { Caller, initProcesses } from "./process.ts";
 import { Call, initRecords } from "./record.ts";
 
@@ -55,7 +55,7 @@ export class Sys extends NameCalls {
   }
 
   /** Opens a file with flags as node:fs writes them, or Linux' numbers.  Returns a descriptor. */
-  open(path: string, flags: string | number = O.RDONLY, mode = 0o666): number {
+  open(path: Path, flags: string | number = O.RDONLY, mode = 0o666): number {
     checkPath("path", path);
     const bits = openFlags(flags);
     checkNumber("mode", mode);
@@ -134,13 +134,6 @@ export class Sys extends NameCalls {
     checkNumber("length", length);
     const record = this.#door.begin(Call.ftruncate);
     this.#door.finish(Call.ftruncate, record, truncateDescriptor(this.#caller, record, fd, length));
-  }
-
-  /** What is known of an open file; `blocks` counts units of 512 bytes. */
-  fstat(fd: number): Stat {
-    checkNumber("fd", fd);
-    const record = this.#door.begin(Call.fstat);
-    return this.#door.answer(Call.fstat, record, statDescriptor(this.#caller, record, fd));
   }
 
   /** Makes an open file durable: its data, and what is needed to find it. */

@@ -3,7 +3,9 @@
 import { State } from "../../src/ext4/extents/extent.ts";
 import { iput } from "../../src/ext4/inodes/cache.ts";
 import { lookUp } from "../../src/ext4/map.ts";
-import { create, unlink, walk } from "../../src/ext4/names.ts";
+import { create } from "../../src/ext4/names/create.ts";
+import { walk } from "../../src/ext4/names/path.ts";
+import { unlink } from "../../src/ext4/names/remove.ts";
 import { commit } from "../../src/ext4/journal/commit.ts";
 import { superBlock } from "../../src/ext4/super.ts";
 

@@ -6,7 +6,7 @@ import { State } from "../../src/ext4/extents/extent.ts";
 import { setDiskSize, writeSize, type Inode } from "../../src/ext4/inode.ts";
 import { iget, iput } from "../../src/ext4/inodes/cache.ts";
 import { lookUp } from "../../src/ext4/map.ts";
-import { create } from "../../src/ext4/names.ts";
+import { create } from "../../src/ext4/names/create.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../../src/ext4/super.ts";
 import { truncateBlocks } from "../../src/ext4/truncate.ts";
 import { Errno } from "../../src/machine/errors.ts";

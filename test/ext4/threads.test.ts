@@ -3,7 +3,8 @@
 import { afterAll, expect, test } from "vitest";
 import { inodesInMemory, iput } from "../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../src/ext4/media/inode.ts";
-import { create, walk } from "../../src/ext4/names.ts";
+import { create } from "../../src/ext4/names/create.ts";
+import { walk } from "../../src/ext4/names/path.ts";
 import { setDiskSize } from "../../src/ext4/inode.ts";
 import { e2fsck } from "../support/e2fsprogs.ts";
 import { mountedMachine } from "../support/machine.ts";

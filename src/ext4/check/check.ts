@@ -152,7 +152,11 @@ function checkInode(all: Check, inode: InodeFacts): void {
   }
   const type = inode.mode & TYPE;
   if (type === REGULAR && inode.number !== RESIZE_INODE) checkSize(image, inode, map.pieces);
-  if (type === DIRECTORY) all.directories.set(inode.number, readDirectory(image, facts, inode, map.pieces));
+  // A directory that was removed has names still, "." and "..", but they count no more.
+  if (type === DIRECTORY) {
+    const removed = inode.links === 0 && all.orphans.has(inode.number);
+    all.directories.set(inode.number, removed ? [] : readDirectory(image, facts, inode, map.pieces));
+  }
   if (![DIRECTORY, REGULAR, SYMLINK, 0x1000, 0x2000, 0x6000, 0xc000].includes(type)) {
     image.report(inode.place, `it has an unknown type: mode 0${inode.mode.toString(8)}`);
   }
@@ -238,9 +242,9 @@ function checkParents(all: Check, parents: ReadonlyMap<number, number>): void {
   for (const [directory, entries] of all.directories) {
     const parent = directory === ROOT ? ROOT : parents.get(directory);
     const place = `inode ${directory}`;
-    if (parent === undefined) {
-      if (!all.orphans.has(directory)) all.image.report(place, "a directory without a name");
-    } else if (entries[1]?.inode !== parent) {
+    if (parent === undefined && all.orphans.has(directory)) continue;
+    if (parent === undefined) all.image.report(place, "a directory without a name");
+    else if (entries[1]?.inode !== parent) {
       all.image.report(place, `its ".." is inode ${entries[1]?.inode ?? 0}, its parent ${parent}`);
     }
     if (entries[0]?.inode !== directory) all.image.report(place, `its "." is another inode`);

@@ -4,6 +4,7 @@
 // Its buffer is then marked as this directory's, and from there on only this folder changes it.
 
 import type { Memory } from "../../machine/memory.ts";
+import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import {
   bufferData,
   getBuffer,
@@ -15,8 +16,11 @@ import {
   type Buffer,
 } from "../buffer.ts";
 import { badChecksum, damaged } from "../damage.ts";
+import { allocateExtent } from "../extents/allocate.ts";
 import { State } from "../extents/extent.ts";
-import type { Inode } from "../inode.ts";
+import { setDiskSize, writeSize, type Inode } from "../inode.ts";
+import { getCreateAccess } from "../journal/handle.ts";
+import type { Handle } from "../journal/state.ts";
 import { lookUp } from "../map.ts";
 import { DirectoryEntry, DirectoryTail, entrySize, TAIL_TYPE } from "../media/directory.ts";
 import { ownedSum } from "../media/sums.ts";
@@ -58,37 +62,39 @@ export function readBlock(directory: Inode, block: number): Buffer | number {
 }
 
 function isTrusted(directory: Inode, buffer: Buffer): boolean {
-  const ours = buffer.kind === Kind.directory || buffer.kind === Kind.plain;
+  const ours = buffer.kind === Kind.directory || buffer.kind === Kind.hashNode;
   return ours && buffer.owner === directory.number && isVerified(buffer);
 }
 
 /** 0 for a good block, which is then marked; -EFSBADCRC, -EUCLEAN. */
 function check(sb: SuperBlock, directory: Inode, buffer: Buffer, block: number): number {
-  if (buffer.kind !== Kind.plain || !entriesAreGood(sb, buffer)) {
+  if (buffer.kind !== Kind.plain) return damaged(sb.mem, "directory", directory.number, block);
+  const node = isHashNode(directory, bufferData(buffer), block);
+  if (!entriesAreGood(sb, buffer, node ? BLOCK_SIZE : limitOf(sb))) {
     return damaged(sb.mem, "directory", directory.number, block);
   }
-  const node = isHashNode(directory, bufferData(buffer), block);
   if (hasChecksums(sb)) {
     const good = node ? hashChecksumIsGood(directory, bufferData(buffer)) : checksumIsGood(directory, buffer);
     if (!good) return badChecksum(sb.mem, "directorySum", directory.number, block);
   }
-  // A hash node is never changed, only made a linear block; its kind says so, should it be written all the same.
-  setKind(buffer, node ? Kind.plain : Kind.directory, directory.number, directory.generation);
+  // Without checksums an empty leaf looks like a node, and nothing tells them apart but who leads to them.
+  const isNode = node && (block === 0 || hasChecksums(sb));
+  setKind(buffer, isNode ? Kind.hashNode : Kind.directory, directory.number, directory.generation);
   setVerified(buffer);
   return 0;
 }
 
-/** kernel: ext4_check_dir_entry, for all of a block */
-function entriesAreGood(sb: SuperBlock, buffer: Buffer): boolean {
+/** kernel: ext4_check_dir_entry, for all of a block up to where entries end */
+function entriesAreGood(sb: SuperBlock, buffer: Buffer, length: number): boolean {
   const { mem } = sb;
-  const end = bufferData(buffer) + BLOCK_SIZE;
+  const end = bufferData(buffer) + length;
   let at = bufferData(buffer);
   while (at < end) {
-    const length = recordLength(mem, at);
-    if (length < DirectoryTail.size || (length & 3) !== 0 || at + length > end) return false;
-    if (entrySize(nameLength(mem, at)) > length || inodeOf(mem, at) > sb.inodeCount) return false;
+    const record = recordLength(mem, at);
+    if (record < DirectoryTail.size || (record & 3) !== 0 || at + record > end) return false;
+    if (entrySize(nameLength(mem, at)) > record || inodeOf(mem, at) > sb.inodeCount) return false;
     if (inodeOf(mem, at) !== 0 && !nameIsGood(mem, at)) return false;
-    at += length;
+    at += record;
   }
   return true;
 }
@@ -123,8 +129,30 @@ export function initBlock(directory: Inode, buffer: Buffer): void {
   setVerified(buffer);
 }
 
+/**
+ * One block more at the directory's end, all zeros, held.  Inside a handle with `creditsFor(sb).allocate` and one
+ * more; the caller fills it and says dirtyMetadata.  kernel: ext4_append
+ */
+export function addBlock(handle: Handle, directory: Inode): Buffer | number {
+  const block = blocksOf(directory);
+  downWrite(directory.dataSem);
+  const extent = allocateExtent(handle, directory, block, 1, State.written);
+  const buffer =
+    typeof extent === "number" ? extent : getCreateAccess(handle, extent.media + block - extent.start);
+  const size = (block + 1) * BLOCK_SIZE;
+  const result = typeof buffer === "number" ? buffer : setDiskSize(handle, directory, size);
+  upWrite(directory.dataSem);
+  if (typeof buffer === "number") return buffer;
+  if (result < 0) {
+    releaseBuffer(buffer);
+    return result;
+  }
+  writeSize(directory, size);
+  return buffer;
+}
+
 /** Writes the entry that holds a block's checksum. */
-export function initTail(mem: Memory, blockAt: number): void {
+function initTail(mem: Memory, blockAt: number): void {
   const tail = DirectoryTail.of(mem, blockAt + BLOCK_SIZE - DirectoryTail.size);
   tail.det_reserved_zero1 = 0;
   tail.det_rec_len = DirectoryTail.size;

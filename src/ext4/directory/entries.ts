@@ -1,5 +1,5 @@
-// Names in directories.  An indexed directory is read as the linear one that it also is; its hash tree is given
-// up when a name is added (hash-tree.ts).
+// Names in directories: linear ones, in which a name can be anywhere, and indexed ones (hash-tree.ts).  To be
+// listed, an indexed directory is read as the linear one that it also is.
 //
 // Callers hold the directory's rwsem: shared to look, exclusive (inside a handle) to change.  A block is
 // checked once, when it comes from the media: its checksum, and that its entries fill it exactly.  So the
@@ -7,18 +7,38 @@
 
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import { bufferData, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
-import { allocateExtent } from "../extents/allocate.ts";
-import { State } from "../extents/extent.ts";
-import { setDiskSize, writeSize, type Inode } from "../inode.ts";
-import { dirtyMetadata, getCreateAccess, getWriteAccess } from "../journal/handle.ts";
+import type { Inode } from "../inode.ts";
+import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
-import { DirectoryEntry, entrySize, type FileType } from "../media/directory.ts";
+import { DirectoryEntry, entrySize, FileType } from "../media/directory.ts";
+import { Incompat } from "../media/features.ts";
 import { BLOCK_SIZE, superBlock } from "../super.ts";
-import { blocksOf, initBlock, inodeOf, limitOf, nameLength, readBlock, recordLength } from "./block.ts";
+import {
+  addBlock,
+  blocksOf,
+  initBlock,
+  inodeOf,
+  limitOf,
+  nameLength,
+  readBlock,
+  recordLength,
+} from "./block.ts";
 import { isIndexed } from "./hash-node.ts";
-import { makeLinear } from "./hash-tree.ts";
+import {
+  canBeIndexed,
+  descend,
+  makeIndexed,
+  makeRoom,
+  nextLeaf,
+  readLeaf,
+  releaseSteps,
+} from "./hash-tree.ts";
+
+const DOT = 0x2e;
+const SELF = new Uint8Array([DOT]);
+/** The name by which a directory knows the one it lies in. */
+export const PARENT = new Uint8Array([DOT, DOT]);
 
 const LENGTH = DirectoryEntry.offset("rec_len");
 const TYPE = DirectoryEntry.offset("file_type");
@@ -40,25 +60,52 @@ interface Place {
 function sameName(mem: Memory, at: number, name: Uint8Array): boolean {
   if (nameLength(mem, at) !== name.length) return false;
   const from = at + DirectoryEntry.size;
-  for (let i = 0; i < name.length; i++) if (mem.u8[from + i] !== name[i]) return false;
+  // From the end: names that lie together often begin alike.
+  for (let i = name.length - 1; i >= 0; i--) if (mem.u8[from + i] !== name[i]) return false;
   return true;
 }
 
+const isDots = (name: Uint8Array): boolean =>
+  name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
+
 function findEntry(directory: Inode, name: Uint8Array): Place | number {
-  const { mem } = directory;
+  // "." and ".." are in no index.
+  if (isIndexed(directory) && !isDots(name)) return findIndexed(directory, name);
   for (let block = 0; block < blocksOf(directory); block++) {
     const buffer = readBlock(directory, block);
     if (buffer === 0) continue;
     if (typeof buffer === "number") return buffer;
-    const end = bufferData(buffer) + BLOCK_SIZE;
-    let before = 0;
-    for (let at = bufferData(buffer); at < end; at += recordLength(mem, at)) {
-      if (inodeOf(mem, at) !== 0 && sameName(mem, at, name)) return { buffer, at, before };
-      before = at;
-    }
+    const place = findIn(buffer, name);
+    if (place !== undefined) return place;
     releaseBuffer(buffer);
   }
   return -Errno.ENOENT;
+}
+
+function findIn(buffer: Buffer, name: Uint8Array): Place | undefined {
+  const { mem } = buffer;
+  const end = bufferData(buffer) + BLOCK_SIZE;
+  let before = 0;
+  for (let at = bufferData(buffer); at < end; at += recordLength(mem, at)) {
+    if (inodeOf(mem, at) !== 0 && sameName(mem, at, name)) return { buffer, at, before };
+    before = at;
+  }
+  return undefined;
+}
+
+/** kernel: ext4_dx_find_entry */
+function findIndexed(directory: Inode, name: Uint8Array): Place | number {
+  const path = descend(directory, name);
+  if (typeof path === "number") return path;
+  let result: Place | number = 1;
+  while (result === 1) {
+    const leaf = readLeaf(directory, path);
+    const place = typeof leaf === "number" ? leaf : findIn(leaf, name);
+    if (typeof leaf !== "number" && place === undefined) releaseBuffer(leaf);
+    result = place ?? nextLeaf(directory, path);
+  }
+  releaseSteps(path);
+  return result === 0 ? -Errno.ENOENT : result;
 }
 
 /** The inode number of a name; -ENOENT. */
@@ -91,8 +138,9 @@ export function listNames(directory: Inode): Name[] | number {
 }
 
 /**
- * Adds a name that is not there.  Inside a handle with `creditsFor(sb).allocate` and one more, and what
- * `indexBlocks` says.  -ENOSPC.  kernel: ext4_add_entry
+ * Adds a name that is not there.  Inside a handle with `creditsFor(sb).addName`.  -ENOSPC.
+ *
+ * kernel: ext4_add_entry
  */
 export function addName(
   handle: Handle,
@@ -101,8 +149,7 @@ export function addName(
   ino: number,
   type: FileType,
 ): number {
-  const linear = isIndexed(directory) ? makeLinear(handle, directory) : 0;
-  if (linear < 0) return linear;
+  if (isIndexed(directory)) return addIndexed(handle, directory, name, ino, type);
   const need = entrySize(name.length);
   for (let block = 0; block < blocksOf(directory); block++) {
     const buffer = readBlock(directory, block);
@@ -113,11 +160,35 @@ export function addName(
     releaseBuffer(buffer);
     if (at !== 0) return added;
   }
+  if (canBeIndexed(directory)) {
+    return makeIndexed(handle, directory) || addIndexed(handle, directory, name, ino, type);
+  }
   const buffer = addBlock(handle, directory);
   if (typeof buffer === "number") return buffer;
+  initBlock(directory, buffer);
   const added = writeEntry(handle, directory, buffer, bufferData(buffer), name, ino, type);
   releaseBuffer(buffer);
   return added;
+}
+
+function addIndexed(handle: Handle, directory: Inode, name: Uint8Array, ino: number, type: FileType): number {
+  for (;;) {
+    const path = descend(directory, name);
+    if (typeof path === "number") return path;
+    const leaf = readLeaf(directory, path);
+    if (typeof leaf === "number") {
+      releaseSteps(path);
+      return leaf;
+    }
+    const at = findSpace(directory.mem, leaf, entrySize(name.length));
+    const result =
+      at === 0
+        ? makeRoom(handle, directory, path, leaf)
+        : writeEntry(handle, directory, leaf, at, name, ino, type);
+    releaseBuffer(leaf);
+    releaseSteps(path);
+    if (at !== 0 || result < 0) return result;
+  }
 }
 
 const usedBy = (mem: Memory, at: number): number =>
@@ -131,6 +202,10 @@ function findSpace(mem: Memory, buffer: Buffer, need: number): number {
   }
   return 0;
 }
+
+/** Without the feature the byte is the upper half of the name's length. */
+const storedType = ({ mem }: Inode, type: FileType): FileType =>
+  (superBlock(mem).featureIncompat & Incompat.filetype) === 0 ? FileType.unknown : type;
 
 /** Writes an entry into what another one has to spare. */
 function writeEntry(
@@ -152,7 +227,7 @@ function writeEntry(
   entry.inode = ino;
   entry.rec_len = length;
   entry.name_len = name.length;
-  entry.file_type = type;
+  entry.file_type = storedType(directory, type);
   mem.write(entry.at + DirectoryEntry.size, name);
   setKind(buffer, Kind.directory, directory.number, directory.generation);
   return dirtyMetadata(handle, buffer);
@@ -174,22 +249,54 @@ export function removeName(handle: Handle, directory: Inode, name: Uint8Array): 
   return result;
 }
 
-/** One block more, with one unused entry. */
-function addBlock(handle: Handle, directory: Inode): Buffer | number {
-  const block = blocksOf(directory);
-  downWrite(directory.dataSem);
-  const extent = allocateExtent(handle, directory, block, 1, State.written);
-  const buffer =
-    typeof extent === "number" ? extent : getCreateAccess(handle, extent.media + block - extent.start);
-  const size = (block + 1) * BLOCK_SIZE;
-  const result = typeof buffer === "number" ? buffer : setDiskSize(handle, directory, size);
-  upWrite(directory.dataSem);
-  if (typeof buffer === "number") return buffer;
-  if (result < 0) {
-    releaseBuffer(buffer);
-    return result;
+/** Makes a name that is there mean another inode.  Inside a handle with one credit.  -ENOENT.  kernel: ext4_setent */
+export function changeName(
+  handle: Handle,
+  directory: Inode,
+  name: Uint8Array,
+  ino: number,
+  type: FileType,
+): number {
+  const place = findEntry(directory, name);
+  if (typeof place === "number") return place;
+  const opened = getWriteAccess(handle, place.buffer);
+  if (opened === 0) {
+    const entry = DirectoryEntry.of(directory.mem, place.at);
+    entry.inode = ino;
+    entry.file_type = storedType(directory, type);
   }
-  writeSize(directory, size);
+  const result = opened || dirtyMetadata(handle, place.buffer);
+  releaseBuffer(place.buffer);
+  return result;
+}
+
+/** Gives a new directory its first block.  Inside a handle with `creditsFor(sb).allocate` and one more. */
+export function makeDots(handle: Handle, directory: Inode, parent: number): number {
+  const buffer = addBlock(handle, directory);
+  if (typeof buffer === "number") return buffer;
   initBlock(directory, buffer);
-  return buffer;
+  const at = bufferData(buffer);
+  const result =
+    writeEntry(handle, directory, buffer, at, SELF, directory.number, FileType.directory) ||
+    writeEntry(handle, directory, buffer, at, PARENT, parent, FileType.directory);
+  releaseBuffer(buffer);
+  return result;
+}
+
+/** 0 for a directory with nothing but "." and "..", else -ENOTEMPTY.  kernel: ext4_empty_dir */
+export function emptyOrNot(directory: Inode): number {
+  const { mem } = directory;
+  for (let block = 0; block < blocksOf(directory); block++) {
+    const buffer = readBlock(directory, block);
+    if (buffer === 0) continue;
+    if (typeof buffer === "number") return buffer;
+    const end = bufferData(buffer) + BLOCK_SIZE;
+    let used = false;
+    for (let at = bufferData(buffer); at < end && !used; at += recordLength(mem, at)) {
+      used = inodeOf(mem, at) !== 0 && !sameName(mem, at, SELF) && !sameName(mem, at, PARENT);
+    }
+    releaseBuffer(buffer);
+    if (used) return -Errno.ENOTEMPTY;
+  }
+  return 0;
 }

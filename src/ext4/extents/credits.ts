@@ -16,6 +16,8 @@ export interface Credits {
   readonly orphan: number;
   /** An inode taken from its group, and filled. */
   readonly newInode: number;
+  /** A name added: the leaf of an indexed directory and its node may both be halved. */
+  readonly addName: number;
   /** An inode given back. */
   readonly freeInode: number;
 }
@@ -29,8 +31,9 @@ export function creditsFor(sb: SuperBlock): Credits {
     Math.min(groups, sb.groupCount) + Math.min(groups, sb.descriptorBlocks) + 1;
   // A leaf that must grow: on each level the node and its new neighbour, and the new root's child.
   const grow = 2 * MAX_DEPTH + 1;
+  const allocate = grow + space(grow + 1) + 1;
   return {
-    allocate: grow + space(grow + 1) + 1,
+    allocate,
     // Both ends of the range may split an extent; what lies between only changes its kind.
     convert: 2 * grow + CONVERTED_LEAVES + space(2 * grow) + 1,
     // Growing for the cut; two leaves that keep something, with the indexes above them; and index nodes that
@@ -39,6 +42,7 @@ export function creditsFor(sb: SuperBlock): Credits {
     inode: 1,
     orphan: 3,
     newInode: space(1) + 1,
+    addName: 2 * allocate + 6,
     freeInode: space(1) + 1,
   };
 }

@@ -8,7 +8,8 @@ import { assertHeldWrite } from "../../locks/lockdep.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { freeBlocks } from "../alloc/blocks.ts";
 import type { Buffer } from "../buffer.ts";
-import { addBlocks, type Inode } from "../inode.ts";
+import { addBlocks, type Inode, isFile } from "../inode.ts";
+import { forget } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { entryBlock, entryCount, initNode, maxEntries } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
@@ -106,6 +107,9 @@ interface Run {
 
 function free(handle: Handle, path: Path, run: Run): number {
   if (run.count === 0) return 0;
+  // The blocks of directories and symlinks are metadata, and have buffers.
+  for (let block = run.media; !isFile(path.inode) && block < run.media + run.count; block++)
+    forget(handle, block);
   const freed = freeBlocks(handle, superBlock(path.mem), run.media, run.count);
   if (freed < 0) return freed;
   addBlocks(path.inode, -run.count);

@@ -40,7 +40,7 @@ import { journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { initNode, ROOT_ENTRIES } from "../media/extent.ts";
 import { EXTRA_SIZE, InodeFlag, Mode, OLD_INODE_SIZE } from "../media/inode.ts";
-import { addOrphan, removeOrphan } from "./orphan.ts";
+import { removeOrphan } from "./orphan.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
 import { truncateBlocks } from "../truncate.ts";
 
@@ -273,15 +273,20 @@ export function newInode(handle: Handle, directory: Inode, mode: number): Inode 
     freeInode(handle, sb, number, forDirectory);
     return buffer as number;
   }
-  const filled = fillNew(handle, sb, inode, mode);
+  const filled = fillNew(handle, sb, inode, directory, mode);
   return filled < 0 ? filled : inode;
 }
 
-function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, mode: number): number {
+function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, directory: Inode, wanted: number): number {
   const { mem } = inode;
   const opened = beginInodeChange(handle, inode);
   if (opened < 0) return opened;
   const raw = rawInode(inode);
+  // What is made in a directory with a set-group-ID bit belongs to its group, and directories hand the bit on.
+  const inherits = (directory.mode & Mode.setGroup) !== 0;
+  const above = rawInode(directory);
+  const group = inherits ? above.i_gid + above.i_gid_high * 65536 : 0;
+  const mode = inherits && (wanted & Mode.type) === Mode.directory ? wanted | Mode.setGroup : wanted;
   // Whoever used the number before had another generation, and so other checksums.
   const generation = (raw.i_generation + 1) >>> 0;
   mem.fill(inode.rawAt, 0, sb.inodeSize);
@@ -291,6 +296,8 @@ function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, mode: number): nu
   inode.size = 0;
   inode.diskSize = 0;
   raw.i_mode = mode;
+  raw.i_gid = group % 65536;
+  raw.i_gid_high = Math.floor(group / 65536);
   raw.i_links_count = 1;
   raw.i_flags = inode.flags;
   raw.i_generation = generation;
@@ -308,14 +315,4 @@ function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, mode: number): nu
     raw.i_crtime_extra = nanoseconds << 2;
   }
   return markInodeDirty(handle, inode);
-}
-
-/** One link less; without any, the inode goes on the orphan list until its last reference goes. */
-export function dropLink(handle: Handle, inode: Inode): number {
-  const opened = beginInodeChange(handle, inode);
-  if (opened < 0) return opened;
-  const raw = rawInode(inode);
-  if (raw.i_links_count === 0) return damaged(inode.mem, "inodeLinks", inode.number);
-  raw.i_links_count -= 1;
-  return raw.i_links_count === 0 ? addOrphan(handle, inode) : markInodeDirty(handle, inode);
 }

@@ -9,12 +9,27 @@ import { touch } from "../../machine/snapshot.ts";
 import { bufferAt, Kind, type Buffer } from "../buffer.ts";
 import { getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { crc32c } from "../media/checksum.ts";
-import { DirectoryTail, TAIL_TYPE } from "../media/directory.ts";
+import {
+  DirectoryTail,
+  HashCountLimit,
+  hashEntriesAt,
+  HashEntry,
+  HashTail,
+  TAIL_TYPE,
+} from "../media/directory.ts";
 import { blockEntries, ENTRY_SIZE, ExtentHeader, ExtentTail, maxEntries } from "../media/extent.ts";
 import { RawGroup } from "../media/group.ts";
 import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
-import { groupSum, groupSum16, hasWideSum, inodeSum, ownedSum, superBlockSum } from "../media/sums.ts";
+import {
+  groupSum,
+  groupSum16,
+  hashNodeSum,
+  hasWideSum,
+  inodeSum,
+  ownedSum,
+  superBlockSum,
+} from "../media/sums.ts";
 import { BLOCK_SIZE, hasChecksums, hasGroupChecksums, mediaAddress, type SuperBlock } from "../super.ts";
 
 /** Whether a block's checksum lies in another block, which must be sealed after it. */
@@ -40,6 +55,8 @@ export function seal(sb: SuperBlock, buffer: Buffer): void {
       return sealExtentNode(sb, buffer);
     case Kind.directory:
       return sealDirectory(sb, buffer);
+    case Kind.hashNode:
+      return sealHashNode(sb, buffer);
     default:
       return undefined;
   }
@@ -128,4 +145,10 @@ function sealDirectory(sb: SuperBlock, buffer: Buffer): void {
     "a directory block ends in a place for its checksum",
   );
   tail.det_checksum = ownedSum(mem, sb.csumSeed, buffer.owner, buffer.generation, buffer.data, length);
+}
+
+function sealHashNode(sb: SuperBlock, { mem, data, owner, generation }: Buffer): void {
+  const entriesAt = hashEntriesAt(mem, data);
+  const tailAt = entriesAt + HashCountLimit.of(mem, entriesAt).limit * HashEntry.size;
+  HashTail.of(mem, tailAt).dt_checksum = hashNodeSum(mem, sb.csumSeed, owner, generation, data);
 }

@@ -51,6 +51,9 @@ export const SHORT_SYMLINK = 60;
 
 export const ROOT_INODE = 2;
 
+/** Names that a file can have, and subdirectories that a directory counts (dir_nlink: it may have more). */
+export const MAX_LINKS = 65_000;
+
 /** The type bits of i_mode. */
 export const Mode = {
   type: 0xf000,
@@ -62,6 +65,8 @@ export const Mode = {
   characterDevice: 0x2000,
   fifo: 0x1000,
   permissions: 0x0fff,
+  ofDirectories: 0x03ff, // what mkdir can ask for
+  setGroup: 0x0400,
 } as const;
 
 export const InodeFlag = {

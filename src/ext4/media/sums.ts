@@ -3,6 +3,7 @@
 
 import type { Memory } from "../../machine/memory.ts";
 import { crc16, crc16Number, crc32c, crc32cNumber, crc32cTwoZeros } from "./checksum.ts";
+import { HashCountLimit, hashEntriesAt, HashEntry, HashTail } from "./directory.ts";
 import { RawGroup, SHORT_DESCRIPTOR } from "./group.ts";
 import { OLD_INODE_SIZE, RawInode } from "./inode.ts";
 import { RawSuperBlock } from "./superblock.ts";
@@ -47,6 +48,21 @@ export function ownedSum(
   length: number,
 ): number {
   return crc32c(mem, seedOfInode(seed, inode, generation), at, length);
+}
+
+/** The checksum of a node of a directory's hash tree: what it holds, then the tail with its own place as zero. */
+export function hashNodeSum(
+  mem: Memory,
+  seed: number,
+  inode: number,
+  generation: number,
+  at: number,
+): number {
+  const entriesAt = hashEntriesAt(mem, at);
+  const { limit, count } = HashCountLimit.of(mem, entriesAt);
+  const length = entriesAt + count * HashEntry.size - at;
+  const { dt_reserved } = HashTail.of(mem, entriesAt + limit * HashEntry.size);
+  return crc32cNumber(crc32cNumber(ownedSum(mem, seed, inode, generation, at, length), dt_reserved), 0);
 }
 
 /** Whether an inode on media has room for the upper half of its checksum. */

@@ -16,6 +16,8 @@ export const DEFAULT_USER_XATTR_AND_ACL = 0xc;
 export const HASH_HALF_MD4 = 1;
 /** s_flags: names are hashed as signed characters. */
 export const SIGNED_HASH = 1;
+/** s_flags: names are hashed as unsigned characters. */
+export const UNSIGNED_HASH = 2;
 
 export const RawSuperBlock = struct(
   "ext4_super_block",

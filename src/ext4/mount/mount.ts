@@ -39,6 +39,7 @@ export function initSuperBlock(mem: Memory): void {
   const sb = superBlock(mem);
   initMutex(sb.allocMutex, LockClass["sb.allocMutex"]);
   initMutex(sb.orphanMutex, LockClass["sb.orphanMutex"]);
+  initMutex(sb.renameMutex, LockClass["sb.renameMutex"]);
   initMutex(sb.sparseMutex, LockClass["sb.sparseMutex"]);
   sb.ownBlocksAt = allocateControl(mem, Math.ceil(header(mem).media.length / BLOCK_SIZE / 8));
   initFindings(mem);

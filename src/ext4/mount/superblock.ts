@@ -13,6 +13,7 @@ import {
   STATE_VALID,
   SUPERBLOCK_MAGIC,
   SUPERBLOCK_OFFSET,
+  UNSIGNED_HASH,
 } from "../media/superblock.ts";
 import { seedOf, superBlockSum } from "../media/sums.ts";
 import { BLOCK_SHIFT, BLOCK_SIZE, SuperBlock } from "../super.ts";
@@ -140,6 +141,9 @@ function fillIn(sb: SuperBlock, raw: Raw): void {
   sb.firstInode = raw.s_first_ino;
   sb.descriptorSize = wide ? raw.s_desc_size : SHORT_DESCRIPTOR;
   sb.descriptorBlocks = Math.ceil(sb.groupCount / (BLOCK_SIZE / sb.descriptorSize));
+  sb.hashVersion = raw.s_def_hash_version;
+  sb.hashUnsigned = (raw.s_flags & UNSIGNED_HASH) === 0 ? 0 : 1;
+  sb.mem.copy(sb.hashSeed, raw.s_hash_seed, 16);
   sb.featureCompat = raw.s_feature_compat;
   sb.featureIncompat = raw.s_feature_incompat;
   sb.featureReadOnly = raw.s_feature_ro_compat;

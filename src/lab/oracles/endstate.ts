@@ -197,7 +197,8 @@ function keyOf(sys: Sys, mem: Memory, path: string): string | undefined {
     if ((stat.mode & 0o170000) !== 0o100000) return undefined;
     ino = stat.ino;
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    // Names come and go, and a file may have taken the place of a directory.
+    if (["ENOENT", "ENOTDIR", "ELOOP"].includes((error as { code?: string }).code ?? "")) return undefined;
     throw error;
   }
   const inode = iget(superBlock(mem), ino);

@@ -9,9 +9,21 @@ const decoder = new TextDecoder();
 const takesPath = ({ kind }: RecordedCall): boolean =>
   kind === Call.open || kind === Call.truncate || kind === Call.stat;
 
+/** Calls that are given an old path and a new one, with a NUL between them. */
+const takesTwo = ({ kind }: RecordedCall): boolean =>
+  kind === Call.rename || kind === Call.link || kind === Call.symlink;
+
+/** The paths that a call has named, of which there may be files now. */
+function pathsOf(call: RecordedCall): string[] {
+  if (takesPath(call)) return [decoder.decode(call.data)];
+  if (!takesTwo(call)) return [];
+  const [old, path] = decoder.decode(call.data).split("\0") as [string, string];
+  return call.kind === Call.symlink ? [path] : [old, path];
+}
+
 /** The paths that calls have named, each once. */
 export function pathsIn(calls: readonly RecordedCall[]): string[] {
-  return [...new Set(calls.filter(takesPath).map(({ data }) => decoder.decode(data)))];
+  return [...new Set(calls.flatMap(pathsOf))];
 }
 
 /** Names for tasks by their number, and for files by the path they were last opened by. */

@@ -19,7 +19,16 @@ export function callWords(call: RecordedCall, file: string): string {
     case Call.unlink:
     case Call.readdir:
     case Call.readlink:
+    case Call.mkdir:
+    case Call.rmdir:
+    case Call.chmod:
+    case Call.utimens:
+    case Call.statfs:
       return `${name} ${Buffer.from(call.data).toString()}`;
+    case Call.rename:
+    case Call.link:
+    case Call.symlink:
+      return `${name} ${Buffer.from(call.data).toString().replace("\0", " to ")}`;
     case Call.pread:
     case Call.pwrite:
     case Call.read:
@@ -56,6 +65,11 @@ export function returnWords(call: RecordedCall): string | undefined {
     case Call.fallocate:
     case Call.fsync:
     case Call.unlink:
+    case Call.mkdir:
+    case Call.rmdir:
+    case Call.rename:
+    case Call.link:
+    case Call.symlink:
       return "returns";
     default:
       return undefined;

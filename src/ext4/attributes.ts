@@ -1,0 +1,147 @@
+// Attributes that programs set: permissions and times.  And what the file system says of itself.
+
+import { Errno } from "../machine/errors.ts";
+import { header } from "../machine/layout.ts";
+import { downWrite, upWrite } from "../locks/rwsem.ts";
+import { bufferAt } from "./buffer.ts";
+import { creditsFor } from "./extents/credits.ts";
+import { baseBlocks, tableBlocks } from "./group.ts";
+import { hasExtraTimes, type Inode, markInodeDirty, beginInodeChange, rawInode, setTimes } from "./inode.ts";
+import { iget, iput } from "./inodes/cache.ts";
+import { journalStart, journalStop } from "./journal/handle.ts";
+import type { Handle } from "./journal/state.ts";
+import { InodeFlag, Mode, ROOT_INODE } from "./media/inode.ts";
+import { RawSuperBlock, SUPERBLOCK_MAGIC, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
+import { BLOCK_SIZE, type SuperBlock, superBlock } from "./super.ts";
+
+/** A moment since the epoch; seconds may be negative. */
+export interface Time {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** What a time becomes: a moment, the machine's clock, or what it was. */
+export type NewTime = Time | "now" | "omit";
+
+/** The first and last second that an inode can keep, and the last without the extra words. */
+const FIRST_SECOND = -(2 ** 31);
+const LAST_SECOND = 2 ** 34 - 2 ** 31 - 1;
+const LAST_SHORT_SECOND = 2 ** 31 - 1;
+
+const FIXED = InodeFlag.append | InodeFlag.immutable;
+
+/** Sets the permission bits.  Takes the rwsem.  -EPERM.  kernel: notify_change, ext4_setattr */
+export function setPermissions(inode: Inode, permissions: number): number {
+  if ((inode.flags & FIXED) !== 0) return -Errno.EPERM;
+  const sb = superBlock(inode.mem);
+  downWrite(inode.rwsem);
+  const handle = journalStart(sb, creditsFor(sb).inode);
+  let result = typeof handle === "number" ? handle : 0;
+  if (typeof handle !== "number") {
+    result = beginInodeChange(handle, inode);
+    if (result === 0) {
+      inode.mode = (inode.mode & Mode.type) | (permissions & Mode.permissions);
+      rawInode(inode).i_mode = inode.mode;
+      result = setTimes(handle, inode, false);
+    }
+    const stopped = journalStop(handle);
+    result ||= stopped;
+  }
+  upWrite(inode.rwsem);
+  return result;
+}
+
+/** Sets when the data was used and changed last.  Takes the rwsem.  -EPERM.  kernel: vfs_utimes */
+export function setAccessTimes(inode: Inode, accessed: NewTime, modified: NewTime): number {
+  if (accessed === "omit" && modified === "omit") return 0;
+  const touches = accessed === "now" && modified === "now";
+  if ((inode.flags & (touches ? InodeFlag.immutable : FIXED)) !== 0) return -Errno.EPERM;
+  const sb = superBlock(inode.mem);
+  downWrite(inode.rwsem);
+  const handle = journalStart(sb, creditsFor(sb).inode);
+  let result = typeof handle === "number" ? handle : 0;
+  if (typeof handle !== "number") {
+    result = putTimes(handle, inode, accessed, modified);
+    const stopped = journalStop(handle);
+    result ||= stopped;
+  }
+  upWrite(inode.rwsem);
+  return result;
+}
+
+function putTimes(handle: Handle, inode: Inode, accessed: NewTime, modified: NewTime): number {
+  const changed = setTimes(handle, inode, false);
+  if (changed < 0) return changed;
+  const raw = rawInode(inode);
+  const wide = hasExtraTimes(inode);
+  const { seconds, nanoseconds } = header(inode.mem);
+  const now = { seconds, nanoseconds };
+  if (accessed !== "omit") {
+    const time = keepable(accessed === "now" ? now : accessed, wide);
+    raw.i_atime = time.seconds;
+    if (wide) raw.i_atime_extra = extraOf(time);
+  }
+  if (modified !== "omit") {
+    const time = keepable(modified === "now" ? now : modified, wide);
+    raw.i_mtime = time.seconds;
+    if (wide) raw.i_mtime_extra = extraOf(time);
+  }
+  return markInodeDirty(handle, inode);
+}
+
+/** The nearest time that fits the inode.  kernel: timestamp_truncate */
+function keepable(time: Time, wide: boolean): Time {
+  const last = wide ? LAST_SECOND : LAST_SHORT_SECOND;
+  const seconds = Math.min(last, Math.max(FIRST_SECOND, time.seconds));
+  const isEdge = seconds === last || seconds === FIRST_SECOND;
+  return { seconds, nanoseconds: isEdge ? 0 : time.nanoseconds };
+}
+
+/** Nanoseconds, and in the two lowest bits how often 2^32 is to be added.  kernel: ext4_encode_extra_time */
+function extraOf({ seconds, nanoseconds }: Time): number {
+  const epoch = (seconds - (seconds | 0)) / 2 ** 32;
+  return ((nanoseconds << 2) | (epoch & 3)) >>> 0;
+}
+
+/** What the file system says of itself; blocks are `bsize` bytes. */
+export interface FileSystemStat {
+  /** The magic number of ext4. */
+  type: number;
+  bsize: number;
+  /** Blocks that files can have, in use or not. */
+  blocks: number;
+  bfree: number;
+  /** Of those, the ones not kept for root. */
+  bavail: number;
+  /** Inodes, in use or not. */
+  files: number;
+  ffree: number;
+}
+
+/** kernel: ext4_statfs */
+export function statOfFileSystem(sb: SuperBlock): FileSystemStat | number {
+  const raw = RawSuperBlock.of(sb.mem, bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET);
+  const overhead = raw.s_overhead_clusters || overheadOf(sb, raw.s_journal_inum);
+  if (overhead < 0) return overhead;
+  return {
+    type: SUPERBLOCK_MAGIC,
+    bsize: BLOCK_SIZE,
+    blocks: sb.blockCount - overhead,
+    bfree: sb.freeBlocks,
+    bavail: Math.max(0, sb.freeBlocks - raw.s_r_blocks_count_lo),
+    files: sb.inodeCount,
+    ffree: sb.freeInodes,
+  };
+}
+
+/** Blocks of the file system's own structures and its journal.  kernel: ext4_calculate_overhead */
+function overheadOf(sb: SuperBlock, journalNumber: number): number {
+  let blocks = sb.firstDataBlock + sb.groupCount * (2 + tableBlocks(sb));
+  for (let group = 0; group < sb.groupCount; group++) blocks += baseBlocks(sb, group);
+  if (journalNumber < ROOT_INODE) return blocks;
+  const journal = iget(sb, journalNumber);
+  if (typeof journal === "number") return journal;
+  const { size } = journal;
+  iput(journal);
+  return blocks + Math.ceil(size / BLOCK_SIZE);
+}

@@ -1,0 +1,176 @@
+// Paths: from a name that a program gives to an inode.
+//
+// A directory is read under its rwsem, and the inode it names is referenced before that is given up, so an
+// inode that was found has not been freed.  Directories are locked one at a time.
+
+import { Errno } from "../../machine/errors.ts";
+import { MAX_NAME, MAX_PATH, MAX_SYMLINKS } from "../../machine/limits.ts";
+import { utf8 } from "../../machine/memory.ts";
+import { downRead, upRead } from "../../locks/rwsem.ts";
+import { bufferData, getBuffer, releaseBuffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
+import { lookupName } from "../directory/entries.ts";
+import { State } from "../extents/extent.ts";
+import { isDirectory, isSymlink, rawInode, type Inode } from "../inode.ts";
+import { iget, iput } from "../inodes/cache.ts";
+import { lookUp } from "../map.ts";
+import { InodeFlag, ROOT_INODE, SHORT_SYMLINK } from "../media/inode.ts";
+import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
+
+const SLASH = 0x2f;
+const POINT = 0x2e;
+const DOT = new Uint8Array([POINT]);
+const NO_NAME = new Uint8Array(0);
+
+/** As programs give it: text, or bytes, for names on the media are bytes and need not be text. */
+export type Path = string | Uint8Array;
+
+/** What `walkParent` found: a referenced directory, and the name in it. */
+export interface Parent {
+  readonly directory: Inode;
+  /** The last name of the path; empty for "/". */
+  readonly name: Uint8Array;
+  /** Whether a slash followed, which says that it names a directory. */
+  readonly slash: boolean;
+}
+
+/** Whether the last name of a path is "." or "..". */
+export const isDot = ({ name }: Parent): boolean => name.length === 1 && name[0] === POINT;
+export const isDotDot = ({ name }: Parent): boolean =>
+  name.length === 2 && name[0] === POINT && name[1] === POINT;
+/** Whether it is a name that can be made and removed.  kernel: LAST_NORM */
+export const isPlain = (parent: Parent): boolean =>
+  parent.name.length > 0 && !isDot(parent) && !isDotDot(parent);
+
+/** The bytes of a path. */
+export const bytesOf = (path: Path): Uint8Array => (typeof path === "string" ? utf8(path) : path);
+
+const endsInSlash = (path: Uint8Array): boolean => path[path.length - 1] === SLASH;
+
+/** The names of a path, last one first. */
+function componentsOf(path: Uint8Array): Uint8Array[] {
+  const names: Uint8Array[] = [];
+  let from = 0;
+  for (let at = 0; at <= path.length; at++) {
+    if (at < path.length && path[at] !== SLASH) continue;
+    if (at > from) names.push(path.subarray(from, at));
+    from = at + 1;
+  }
+  return names.toReversed();
+}
+
+/** The same for a path that is walked to its end: there a final slash is a last name ".". */
+function allComponentsOf(path: Uint8Array): Uint8Array[] {
+  const names = componentsOf(path);
+  if (names.length > 0 && endsInSlash(path)) names.unshift(DOT);
+  return names;
+}
+
+/**
+ * A reference to the inode that a path names, from the root; the last symlink is followed if `follow`.
+ * -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, and what iget and reading return.
+ */
+export function walk(sb: SuperBlock, path: Path, follow = true): Inode | number {
+  const found = resolve(sb, path, follow, false);
+  return typeof found === "number" ? found : found.directory;
+}
+
+/**
+ * The directory, referenced, and the last name of a path, which need not exist.  With `follow`, a last name that
+ * is a symlink stands for what it points to, so that a file can be made there.
+ *
+ * kernel: filename_parentat
+ */
+export function walkParent(sb: SuperBlock, path: Path, follow = false): Parent | number {
+  return resolve(sb, path, follow, true);
+}
+
+function resolve(sb: SuperBlock, path: Path, follow: boolean, parent: boolean): Parent | number {
+  const bytes = bytesOf(path);
+  if (bytes.length === 0 || bytes.includes(0)) return -Errno.ENOENT;
+  if (bytes.length >= MAX_PATH) return -Errno.ENAMETOOLONG;
+  const root = iget(sb, ROOT_INODE);
+  if (typeof root === "number") return root;
+  let directory: Inode = root;
+  const split = parent ? componentsOf : allComponentsOf;
+  const pending = split(bytes);
+  let slash = endsInSlash(bytes);
+  let links = 0;
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    const isLast = pending.length === 0;
+    // References to what has been passed are given back whatever that returns: the walk is not about them.
+    if (parent && isLast && (!follow || slash || !pointsOn(directory, name))) {
+      return checkParent({ directory, name, slash });
+    }
+    const next = lookUpName(directory, name);
+    if (typeof next === "number") {
+      iput(directory);
+      return next;
+    }
+    if (!isSymlink(next) || (isLast && !follow)) {
+      iput(directory);
+      directory = next;
+      continue;
+    }
+    const target = readLink(next);
+    iput(next);
+    links += 1;
+    if (typeof target === "number" || links > MAX_SYMLINKS || target.length === 0) {
+      iput(directory);
+      return typeof target === "number" ? target : links > MAX_SYMLINKS ? -Errno.ELOOP : -Errno.ENOENT;
+    }
+    if (isLast) slash = endsInSlash(target);
+    pending.push(...(isLast ? split(target) : componentsOf(target)));
+    if (target[0] !== SLASH) continue;
+    iput(directory);
+    const again = iget(sb, ROOT_INODE);
+    if (typeof again === "number") return again;
+    directory = again;
+  }
+  return { directory, name: NO_NAME, slash };
+}
+
+function checkParent(parent: Parent): Parent | number {
+  if (isDirectory(parent.directory)) return parent;
+  iput(parent.directory);
+  return -Errno.ENOTDIR;
+}
+
+/** Whether a name is that of a symlink. */
+function pointsOn(directory: Inode, name: Uint8Array): boolean {
+  const inode = lookUpName(directory, name);
+  if (typeof inode === "number") return false;
+  const result = isSymlink(inode);
+  iput(inode);
+  return result;
+}
+
+/** A reference to the inode of a name in a directory.  -ENOENT, -ENOTDIR, -ENAMETOOLONG.  Takes its rwsem shared. */
+export function lookUpName(directory: Inode, name: Uint8Array): Inode | number {
+  if (!isDirectory(directory)) return -Errno.ENOTDIR;
+  if (name.length > MAX_NAME) return -Errno.ENAMETOOLONG;
+  downRead(directory.rwsem);
+  const number = lookupName(directory, name);
+  const inode = number < 0 ? number : iget(superBlock(directory.mem), number);
+  upRead(directory.rwsem);
+  return inode;
+}
+
+/** Where a symlink points.  -EINVAL for what is none, -EUCLEAN.  kernel: ext4_get_link */
+export function readLink(inode: Inode): Uint8Array | number {
+  if (!isSymlink(inode)) return -Errno.EINVAL;
+  const { mem, size } = inode;
+  if ((inode.flags & InodeFlag.extents) === 0) {
+    const fits = size < SHORT_SYMLINK;
+    return fits ? mem.read(rawInode(inode).i_block, size) : damaged(mem, "symlink", inode.number);
+  }
+  if (size > BLOCK_SIZE) return damaged(mem, "symlink", inode.number);
+  const found = lookUp(inode, 0);
+  if (typeof found === "number") return found;
+  if (found.state !== State.written) return damaged(mem, "symlink", inode.number);
+  const buffer = getBuffer(superBlock(mem), found.media);
+  if (typeof buffer === "number") return buffer;
+  const target = mem.read(bufferData(buffer), size);
+  releaseBuffer(buffer);
+  return target;
+}

@@ -1,0 +1,111 @@
+// Opening a path.
+//
+// Every process has the root directory as its own: "a/b" is "/a/b".  Every task is root, so no mode is
+// checked.
+
+import { type Inode, isDirectory, isFile, isSymlink } from "../../ext4/inode.ts";
+import { iput } from "../../ext4/inodes/cache.ts";
+import { InodeFlag } from "../../ext4/media/inode.ts";
+import { create } from "../../ext4/names/create.ts";
+import { isPlain, lookUpName, type Path, walk, walkParent } from "../../ext4/names/path.ts";
+import { superBlock } from "../../ext4/super.ts";
+import { Errno } from "../../machine/errors.ts";
+import { putInode } from "../file.ts";
+import { O } from "../flags.ts";
+import { type Caller, openDescriptor } from "../process.ts";
+import { type CallRecord, recordFile } from "../record.ts";
+
+/** Ends in a way that names a directory: then a file of that name is none. */
+const namesDirectory = (path: Path): boolean =>
+  typeof path === "string" ? path.endsWith("/") : path[path.length - 1] === 0x2f;
+
+/** Opens a file, making it first where the flags say so.  Returns a descriptor.  kernel: path_openat */
+export function openPath(
+  caller: Caller,
+  record: CallRecord | undefined,
+  path: Path,
+  flags: number,
+  mode: number,
+): number {
+  if ((flags & O.PATH) !== 0 || (flags & O.TMPFILE) === O.TMPFILE) return -Errno.EOPNOTSUPP;
+  const creates = (flags & O.CREAT) !== 0;
+  if (creates && (flags & O.DIRECTORY) !== 0) return -Errno.EINVAL;
+  if (creates) return openOrCreate(caller, record, path, flags, mode);
+  const found = walk(superBlock(caller.mem), path, (flags & O.NOFOLLOW) === 0);
+  return typeof found === "number" ? found : openInode(caller, record, found, path, flags);
+}
+
+/** Between not finding a file and making it another task may be faster: then it is looked for again. */
+function openOrCreate(
+  caller: Caller,
+  record: CallRecord | undefined,
+  path: Path,
+  flags: number,
+  mode: number,
+): number {
+  const exclusive = (flags & O.EXCL) !== 0;
+  const follow = (flags & O.NOFOLLOW) === 0 && !exclusive;
+  const sb = superBlock(caller.mem);
+  for (let follows = false; ;) {
+    const parent = walkParent(sb, path, follows);
+    if (typeof parent === "number") return parent;
+    const { directory, name } = parent;
+    if (!isPlain(parent) || parent.slash) return putInode(directory, -Errno.EISDIR);
+    const found = lookUpName(directory, name);
+    if (typeof found !== "number" && follow && isSymlink(found)) {
+      // The symlink may lead nowhere: then the file is made there.
+      follows = true;
+      const ended = walk(sb, path, true);
+      iput(found);
+      iput(directory);
+      if (typeof ended !== "number") return openInode(caller, record, ended, path, flags);
+      if (ended !== -Errno.ENOENT) return ended;
+      continue;
+    }
+    if (typeof found !== "number") {
+      iput(directory);
+      return exclusive ? putInode(found, -Errno.EEXIST) : openInode(caller, record, found, path, flags);
+    }
+    const made = found === -Errno.ENOENT ? create(directory, name, mode & ~caller.process.umask) : found;
+    const error = putInode(directory, typeof made === "number" ? made : 0);
+    // A new file is empty.
+    if (error === 0) return openInode(caller, record, made as Inode, path, flags & ~O.TRUNC);
+    if (typeof made !== "number") iput(made);
+    if (error !== -Errno.EEXIST || exclusive) return error;
+  }
+}
+
+function openInode(
+  caller: Caller,
+  record: CallRecord | undefined,
+  inode: Inode,
+  path: Path,
+  flags: number,
+): number {
+  if (record !== undefined) {
+    recordFile(record, inode, 0, 0);
+    record.extra = flags;
+  }
+  const error = mayOpen(inode, path, flags) || truncateOpened(caller, inode, flags);
+  if (error < 0) return putInode(inode, error);
+  const fd = openDescriptor(caller.process, inode, flags);
+  return fd < 0 ? putInode(inode, fd) : fd;
+}
+
+function mayOpen(inode: Inode, path: Path, flags: number): number {
+  const writes = (flags & O.ACCMODE) !== O.RDONLY || (flags & O.TRUNC) !== 0;
+  if (isSymlink(inode)) return (flags & O.DIRECTORY) === 0 ? -Errno.ELOOP : -Errno.ENOTDIR;
+  if (isDirectory(inode)) return writes || (flags & O.CREAT) !== 0 ? -Errno.EISDIR : 0;
+  if ((flags & O.DIRECTORY) !== 0 || namesDirectory(path)) return -Errno.ENOTDIR;
+  // Devices, pipes and sockets have no driver here.
+  if (!isFile(inode)) return -Errno.ENXIO;
+  if (writes && superBlock(inode.mem).readOnly !== 0) return -Errno.EROFS;
+  if (writes && (inode.flags & InodeFlag.immutable) !== 0) return -Errno.EPERM;
+  const overwrites = writes && ((flags & O.APPEND) === 0 || (flags & O.TRUNC) !== 0);
+  return overwrites && (inode.flags & InodeFlag.append) !== 0 ? -Errno.EPERM : 0;
+}
+
+function truncateOpened(caller: Caller, inode: Inode, flags: number): number {
+  if ((flags & O.TRUNC) === 0 || !isFile(inode)) return 0;
+  return caller.design.truncate(inode, 0);
+}
