@@ -1,10 +1,10 @@
 // The calls on names, as Linux answers them: the same calls through node:fs on a real directory.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { designs } from "../../src/xip/designs/index.ts";
-import type { Design } from "../../src/xip/design.ts";
-import { bootKernel, codeOf } from "../support/kernel.ts";
-import { answersOf, empty, type NameCall, nodeWorld, sysWorld } from "../support/names.ts";
+import { designs } from "../../../src/xip/designs/index.ts";
+import type { Design } from "../../../src/xip/design.ts";
+import { bootKernel, codeOf } from "../../support/kernel.ts";
+import { answersOf, empty, type NameCall, nodeWorld, sysWorld } from "./worlds.ts";
 
 const long = "n".repeat(255);
 

@@ -23,8 +23,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Sys } from "../../src/syscalls/sys.ts";
-import { codeOf } from "./kernel.ts";
+import type { Sys } from "../../../src/syscalls/sys.ts";
+import { codeOf } from "../../support/kernel.ts";
 
 /** What is compared of a file: directories have different sizes everywhere. */
 type Shown = [mode: number, size: number, nlink: number] | [mode: number];
