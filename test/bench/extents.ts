@@ -6,7 +6,7 @@ import { lookUp } from "../../src/ext4/map.ts";
 import { treeRoot } from "../../src/ext4/inode.ts";
 import { iput } from "../../src/ext4/inodes/cache.ts";
 import { nodeDepth } from "../../src/ext4/media/extent.ts";
-import { walk } from "../../src/ext4/names.ts";
+import { walk } from "../../src/ext4/names/path.ts";
 import { superBlock } from "../../src/ext4/super.ts";
 import { header } from "../../src/machine/layout.ts";
 import { GIB } from "../../src/machine/limits.ts";

@@ -30,7 +30,7 @@ import {
   setEntryCount,
   setIndex,
 } from "../../src/ext4/media/extent.ts";
-import { create } from "../../src/ext4/names.ts";
+import { create } from "../../src/ext4/names/create.ts";
 import { superBlock, type SuperBlock } from "../../src/ext4/super.ts";
 import { MIB } from "../../src/machine/limits.ts";
 import { debugfs, e2fsck } from "../support/e2fsprogs.ts";
