@@ -5,6 +5,8 @@ export { mkfs, type ImageWriter, type MkfsOptions } from "./lab/mkfs.ts";
 export { scenario, type Scenario, type ScenarioDefinition, type Seen, type Task } from "./lab/scenario.ts";
 export { scenarios } from "./lab/scenarios/index.ts";
 export { explore, type ExploreOptions, type ExploreResult, type SearchOptions } from "./lab/explore.ts";
+export { crash, type CrashOptions, type CrashResult } from "./lab/crash.ts";
+export { crashScenarios } from "./lab/scenarios/crash/index.ts";
 export { replay, type ReplayOptions, type ReplayResult } from "./lab/replay.ts";
 export { matrix, type Cell, type MatrixOptions, type MatrixResult } from "./lab/matrix.ts";
 export type { JobOptions, Progress } from "./lab/host/jobs.ts";

@@ -6,6 +6,7 @@ import { Exit, exitOf, Refusal, type ExitCode } from "./exit.ts";
 import { programName, programVersion } from "./program.ts";
 import { complain, leave, print, quietOnBrokenPipe } from "./terminal/output.ts";
 import { look } from "./terminal/look.ts";
+import { crashCommand } from "./experiments/crash.ts";
 import { designsCommand } from "./experiments/designs.ts";
 import { exploreCommand } from "./experiments/explore.ts";
 import { matrixCommand } from "./experiments/matrix.ts";
@@ -21,6 +22,7 @@ import { statCommand } from "./image/stat.ts";
 const experiments = [
   matrixCommand,
   exploreCommand,
+  crashCommand,
   replayCommand,
   stressCommand,
   scenariosCommand,

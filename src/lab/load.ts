@@ -9,6 +9,7 @@ import type { Design } from "../xip/design.ts";
 import { designs } from "../xip/designs/index.ts";
 import { checkOptions } from "./options.ts";
 import { isScenario, type Scenario } from "./scenario.ts";
+import { crashScenarios } from "./scenarios/crash/index.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { list, shown, UsageError } from "./usage.ts";
 
@@ -31,9 +32,11 @@ export async function loadScenario(given: unknown): Promise<Scenario> {
     );
   }
   if (!isPath(given) && !given.startsWith("file:")) {
-    const known = scenarios.get(given);
+    const known = scenarios.get(given) ?? crashScenarios.get(given);
     if (known !== undefined) return known;
-    throw new UsageError(`there is no scenario ${shown(given)}; there are ${list([...scenarios.keys()])}`);
+    throw new UsageError(
+      `there is no scenario ${shown(given)}; there are ${list([...scenarios.keys(), ...crashScenarios.keys()])}`,
+    );
   }
   const found = await importDefault("scenario", given);
   if (isScenario(found)) return found;

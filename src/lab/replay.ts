@@ -1,6 +1,7 @@
 // replay: one schedule, given as text, run again.  A text that does not fit the scenario, the design or
 // the program is refused with a ScheduleError that says why; nothing is run then.
 
+import type { Turn } from "../sched/decide.ts";
 import { parseSchedule, ScheduleError, turnsOf, type Schedule } from "../sched/schedule.ts";
 import type { Design } from "../xip/design.ts";
 import { Crews } from "./host/crews.ts";
@@ -8,7 +9,8 @@ import { shardOf } from "./explore.ts";
 import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
 import { loadDesign, loadScenario } from "./load.ts";
 import { optionsFromText } from "./options.ts";
-import type { ShardReport } from "./run/shard.ts";
+import { parseFailure } from "./crash/text.ts";
+import type { CrashReplayWork, ReplayWork, ShardReport } from "./run/shard.ts";
 import type { Violation } from "./run/violation.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
@@ -56,7 +58,7 @@ export async function replay(
   const crews = new Crews();
   try {
     const jobs = new Jobs<ShardReport>(crews, options);
-    const work = shardOf(scenario, design, machine, { kind: "replay", turns, times });
+    const work = shardOf(scenario, design, machine, workOf(schedule, turns, times));
     const [done] = await jobs.run([work], () => false);
     if (done?.report === undefined)
       return { reproduced: false, broken: 0, warning: "the replay was stopped before its end" };
@@ -64,6 +66,13 @@ export async function replay(
   } finally {
     await crews.close();
   }
+}
+
+/** A schedule with a power failure has nothing but that looked at. */
+function workOf({ crash }: Schedule, turns: readonly Turn[], times: number): ReplayWork | CrashReplayWork {
+  if (crash === undefined) return { kind: "replay", turns, times };
+  const { domain, failure } = parseFailure(crash);
+  return { kind: "crash-replay", turns, times, failure, plan: { domain, maxLines: 0 } };
 }
 
 function refuseOther(what: string, named: string, given: string): void {

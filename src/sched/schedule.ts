@@ -29,6 +29,8 @@ export interface Schedule {
   /** Eight hexadecimal digits: `stepScheme`. */
   scheme: string;
   turns: NamedTurn[];
+  /** How the power failed in this run, for those who know what that means. */
+  crash?: string;
 }
 
 /** Why a text is no schedule, in one sentence. */
@@ -54,7 +56,7 @@ function decode(text: string, what: string): string {
 
 /** Neighbouring turns of one task are printed as one. */
 export function printSchedule(schedule: Schedule): string {
-  const { design, scenario, options, scheme, turns } = schedule;
+  const { design, scenario, options, scheme, turns, crash } = schedule;
   const optionText = Object.entries(options).map(
     ([name, value]) => `${encode(name)}=${encode(String(value))}`,
   );
@@ -72,6 +74,7 @@ export function printSchedule(schedule: Schedule): string {
     optionText.join(",") || "-",
     scheme,
     `${turnText}end`,
+    ...(crash === undefined ? [] : [`crash=${crash}`]),
   ].join("/");
 }
 
@@ -83,6 +86,8 @@ export function parseSchedule(text: string): Schedule {
     refuse(`a schedule starts with its version, "${VERSION}/", not with "${version}"`);
   if (version !== VERSION) refuse(`the schedule is of version ${version}; this program reads ${VERSION}`);
   if (parts.length < 6) refuse(`the schedule is cut short: it has ${parts.length} of its 6 parts`);
+  const crash = parts.length > 6 ? /^crash=(.+)$/.exec(parts.at(-1) as string)?.[1] : undefined;
+  if (crash !== undefined) parts.pop();
   if (parts.length > 6) refuse(`the schedule has ${parts.length} parts instead of 6: encode a slash as %2F`);
   const [, design, scenario, options, scheme, turns] = parts as [string, ...string[]];
   if (!design) refuse("the schedule names no design");
@@ -96,6 +101,7 @@ export function parseSchedule(text: string): Schedule {
     options: parseOptions(options as string),
     scheme: scheme as string,
     turns: parseTurns(turns as string),
+    ...(crash !== undefined && { crash }),
   };
 }
 

@@ -40,7 +40,8 @@ export class Judge {
   readonly tasks: readonly string[];
   readonly #results: number;
   readonly #setup: RecordedCall[];
-  readonly #initial: InitialFiles;
+  /** What files held when a run begins. */
+  readonly initial: InitialFiles;
   readonly #keyAt: number;
   readonly #verdicts = new Map<number, Finding | undefined>();
   readonly #endStates = new Set<number>();
@@ -60,7 +61,7 @@ export class Judge {
     this.#results = results;
     this.#keyAt = allocateControl(mem, KEY);
     this.#setup = setUp(mem, scenario, design);
-    this.#initial = new InitialFiles(this.#setup);
+    this.initial = new InitialFiles(this.#setup);
     takeSnapshot(mem);
   }
 
@@ -138,7 +139,7 @@ export class Judge {
     const { mem, design, options } = this;
     const calls = recordedCalls(mem);
     const names = this.names(calls);
-    const initial = this.#initial;
+    const initial = this.initial;
     const history = historyOf(calls, initial.file);
     return (
       checkHistory(history, history.reads, initial, names) ??

@@ -32,25 +32,29 @@ export class Lead {
   run(plan: Plan): Verdict {
     this.judge.startOver();
     const outcome = this.session.run(plan);
-    return { outcome, finding: outcome.kind === "done" ? this.judge.verdict() : this.#failed(outcome) };
+    return {
+      outcome,
+      finding: outcome.kind === "done" ? this.judge.verdict() : failed(outcome, this.judge.tasks),
+    };
   }
 
   /** Runs the given turns, then on without preemption. */
   follow(turns: readonly Turn[]): Verdict {
     return this.run({ strategy: "run-on", seed: 0, switches: turns, maxSteps: MAX_STEPS });
   }
+}
 
-  #failed({ kind, task, message = "" }: Outcome): Finding {
-    const name = task === undefined ? "a task" : `task ${this.judge.tasks[task]}`;
-    switch (kind) {
-      case "deadlock":
-        return { promise: "no-deadlock", message };
-      case "livelock":
-        return { promise: "no-livelock", message };
-      case "bug":
-        return { promise: "no-bug", message: `${name}: ${message}` };
-      default:
-        return { promise: "claim", message: `${name} threw: ${message}` };
-    }
+/** What a run that did not come to its end has broken. */
+export function failed({ kind, task, message = "" }: Outcome, tasks: readonly string[]): Finding {
+  const name = task === undefined ? "a task" : `task ${tasks[task]}`;
+  switch (kind) {
+    case "deadlock":
+      return { promise: "no-deadlock", message };
+    case "livelock":
+      return { promise: "no-livelock", message };
+    case "bug":
+      return { promise: "no-bug", message: `${name}: ${message}` };
+    default:
+      return { promise: "claim", message: `${name} threw: ${message}` };
   }
 }

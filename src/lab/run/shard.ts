@@ -10,6 +10,8 @@ import { serveFaults } from "../../xip/fault.ts";
 import { loadDesign, loadScenario } from "../load.ts";
 import type { MachineOptions } from "../options.ts";
 import { processesOf, taskNames, type Scenario } from "../scenario.ts";
+import { CrashLead } from "../crash/lead.ts";
+import type { CrashCounts, CrashPlan, Failure } from "../crash/states.ts";
 import { askedToStop, controlAt, type Control } from "./control.ts";
 import { runTwice } from "./determinism.ts";
 import { Judge } from "./judge.ts";
@@ -28,7 +30,7 @@ export interface ShardOrder {
   /** Addresses in the control area. */
   readonly control: number;
   readonly results: number;
-  readonly work: SearchWork | ReplayWork;
+  readonly work: SearchWork | ReplayWork | CrashWork | CrashReplayWork;
 }
 
 export interface SearchWork extends SearchPlan {
@@ -46,6 +48,22 @@ export interface ReplayWork {
   readonly times: number;
 }
 
+/** As a search; in each run the power fails everywhere. */
+export interface CrashWork extends SearchPlan {
+  readonly kind: "crash";
+  readonly runs: number;
+  readonly plan: CrashPlan;
+}
+
+/** One failure of one run. */
+export interface CrashReplayWork {
+  readonly kind: "crash-replay";
+  readonly turns: readonly Turn[];
+  readonly times: number;
+  readonly plan: CrashPlan;
+  readonly failure: Failure;
+}
+
 /** What the lead found. */
 export interface ShardReport {
   readonly runs: number;
@@ -60,6 +78,8 @@ export interface ShardReport {
   /** Replay: the scheme of the steps now, and how many turns could not be run as they say. */
   readonly scheme?: string;
   readonly misfits?: number;
+  /** What a search for crashes has counted. */
+  readonly crash?: CrashCounts;
 }
 
 /** The job of every worker thread: see `sched/pool.ts`. */
@@ -89,10 +109,22 @@ export async function runShard(
   const lead = new Lead(judge, body);
   const control = controlAt(mem, order.control);
   control.running = 1;
-  const report =
-    order.work.kind === "search" ? search(lead, control, order.work) : repeat(lead, control, order.work);
+  const report = dispatch(lead, control, order.work);
   lead.session.end();
   return report;
+}
+
+function dispatch(lead: Lead, control: Control, work: ShardOrder["work"]): ShardReport {
+  switch (work.kind) {
+    case "search":
+      return search(lead, control, work);
+    case "replay":
+      return repeat(lead, control, work);
+    case "crash":
+      return searchCrashes(lead, control, work);
+    case "crash-replay":
+      return repeatCrash(lead, control, work);
+  }
 }
 
 const isPromise = (value: unknown): boolean =>
@@ -140,6 +172,57 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
     ...(schedules !== undefined && { schedules }),
     ...(violation !== undefined && { violation }),
   };
+}
+
+/** Runs schedules, and lets the power fail everywhere in each, until something breaks. */
+function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardReport {
+  const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
+  const crashes = new CrashLead(lead, work.plan);
+  const stopped = (): boolean => askedToStop(control);
+  let runs = 0;
+  let complete = false;
+  let violation: Violation | undefined;
+  try {
+    while (violation === undefined && runs < work.runs && !stopped()) {
+      const plan = chooser.next();
+      complete = plan === undefined;
+      if (plan === undefined) break;
+      const { outcome, finding, broken } = crashes.run(plan, stopped);
+      runs += 1;
+      chooser.ran(lead.session.log);
+      if (broken !== undefined) violation = crashes.violation(broken, runs);
+      else if (finding !== undefined && outcome.kind !== "done") violation = violationOf(lead, finding, runs);
+      control.runs = crashes.counts.states;
+      control.distinct = crashes.counts.distinct;
+      control.broken = violation === undefined ? 0 : 1;
+    }
+  } catch (error) {
+    if (!(error instanceof Halted)) throw error;
+  }
+  return {
+    runs,
+    complete,
+    broken: violation === undefined ? 0 : 1,
+    endStates: new Float64Array(),
+    crash: crashes.counts,
+    ...(chooser.schedules !== undefined && { schedules: chooser.schedules }),
+    ...(violation !== undefined && { violation }),
+  };
+}
+
+/** The same failure of the same run, again. */
+function repeatCrash(lead: Lead, control: Control, work: CrashReplayWork): ShardReport {
+  const { turns, failure, times, plan } = work;
+  const crashes = new CrashLead(lead, plan);
+  const first = crashes.tell(turns, failure, 1);
+  let broken = first === undefined ? 0 : 1;
+  let runs = 1;
+  for (; runs < times && !askedToStop(control); runs++) {
+    if (crashes.tell(turns, failure, 1)?.promise === first?.promise) broken += first === undefined ? 0 : 1;
+  }
+  const { scheme } = lead;
+  const endStates = new Float64Array();
+  return { runs, complete: true, broken, endStates, scheme, misfits: 0, ...(first && { violation: first }) };
 }
 
 /** Runs a given schedule, and counts how often it breaks the promise that it broke first. */

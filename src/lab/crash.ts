@@ -1,0 +1,100 @@
+// crash: lets the power fail at every point of the runs of a scenario, brings up every state of the media that this can
+// leave, and reports the first that breaks a promise.
+//
+// Crashes and interleavings are explored together: by default the one run without preemption, with `preemptions` every
+// schedule within the bound.
+
+import { Crews } from "./host/crews.ts";
+import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
+import { loadDesign, loadScenario } from "./load.ts";
+import { checkOptions, type MachineOptions } from "./options.ts";
+import type { Domain } from "../machine/pmem/crash.ts";
+import type { Design } from "../xip/design.ts";
+import type { CrashCounts } from "./crash/states.ts";
+import { DOMAINS } from "./crash/text.ts";
+import { shardOf } from "./explore.ts";
+import type { ShardReport } from "./run/shard.ts";
+import type { Violation } from "./run/violation.ts";
+import type { Scenario } from "./scenario.ts";
+import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
+
+export interface CrashOptions extends JobOptions {
+  /** A built-in design's name, or the path of a design's module. */
+  design: string | Design;
+  /** What survives by itself: "adr" (default) what was flushed and fenced, "eadr" every store, "none" as adr, and caches may also give up lines early. */
+  domain?: Domain;
+  /** Every schedule with at most so many preemptions; default 0. */
+  preemptions?: number;
+  /** Ends after so many schedules; default no end. */
+  runs?: number;
+  /** At a point where lines that may be lost leave more than 2 to this many ways, some are chosen; default 8. */
+  maxLines?: number;
+  /** Tunables of the machine, over those of the scenario. */
+  options?: MachineOptions;
+}
+
+export interface CrashResult extends CrashCounts {
+  /** Runs of the scenario. */
+  readonly runs: number;
+  /** Every schedule within the bound was run, and at every point every way was tried. */
+  readonly complete: boolean;
+  readonly violation?: Violation;
+  /** Milliseconds. */
+  readonly elapsed: number;
+}
+
+const KEYS = [
+  "design",
+  "domain",
+  "preemptions",
+  "runs",
+  "maxLines",
+  "options",
+  "timeout",
+  "signal",
+  "onProgress",
+] as const;
+const MAX_RUNS = 1e12;
+
+/** Searches.  Throws `UsageError` for wrong use, otherwise as `explore` does. */
+export async function crash(given: string | Scenario, options: CrashOptions): Promise<CrashResult> {
+  if (typeof options !== "object" || options === null) {
+    throw new UsageError(`crash takes { design, domain, … }, not ${shown(options)}`);
+  }
+  knownKeys("crash", options, KEYS);
+  checkJobOptions(options);
+  const { domain = "adr" } = options;
+  if (!DOMAINS.includes(domain)) {
+    throw new UsageError(`there is no domain ${shown(domain)}; there are ${list(DOMAINS)}`);
+  }
+  const scenario = await loadScenario(given);
+  const design = await loadDesign(options.design);
+  const machine = { ...scenario.options, ...checkOptions(options.options) };
+  const work = {
+    kind: "crash" as const,
+    strategy: "exhaustive" as const,
+    seed: 1,
+    preemptions: wholeNumber("preemptions", options.preemptions ?? 0, 0, 100),
+    depth: 1,
+    shard: 0,
+    shards: 1,
+    runs: wholeNumber("runs", options.runs ?? MAX_RUNS, 1, MAX_RUNS),
+    plan: { domain, maxLines: wholeNumber("maxLines", options.maxLines ?? 8, 0, 16) },
+  };
+  const crews = new Crews();
+  try {
+    const jobs = new Jobs<ShardReport>(crews, options);
+    const [done] = await jobs.run([shardOf(scenario, design, machine, work)], () => false);
+    const report = done?.report;
+    const counts = report?.crash ?? { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
+    return {
+      ...counts,
+      runs: report?.runs ?? 0,
+      complete: report?.complete === true && counts.sampled === 0,
+      ...(report?.violation !== undefined && { violation: report.violation }),
+      elapsed: jobs.elapsed,
+    };
+  } finally {
+    await crews.close();
+  }
+}

@@ -1,0 +1,108 @@
+// What the calls of a run had come to when the power failed, and what a recovered file may therefore hold.
+//
+// A byte of a file behaves as a read of it would, one that began with the last sync of the file that had returned and
+// ended with the failure: the writes that were over before that sync began are there, unless later ones are; of
+// all that was written since, any part may be there.
+//
+// Verified: every byte and the size of the files that calls have named; that a file whose sync had returned has its name,
+//   as long as no call has begun that takes names away.
+// Not verified: other names; directories themselves, beyond what the checker says; what O_DSYNC promises.
+
+import { Op } from "../../machine/cpu.ts";
+import type { StepLog } from "../../sched/state.ts";
+import { Call } from "../../syscalls/record.ts";
+import { historyOf, type CallRead, type RecordedCall, type RunHistory } from "../oracles/history.ts";
+import type { InitialFiles } from "../oracles/initial.ts";
+
+/** When each call of a run was entered and left, in steps: by task and number. */
+export class CallSteps {
+  readonly #entered = new Map<string, number>();
+  readonly #left = new Map<string, number>();
+
+  constructor(log: StepLog) {
+    const counts: number[] = [];
+    for (let step = 0; step < log.length; step++) {
+      const [task, op] = [log.task(step), log.op(step)];
+      if (op === Op.call) {
+        counts[task] = (counts[task] ?? 0) + 1;
+        this.#entered.set(`${task} ${counts[task]}`, step);
+      } else if (op === Op.return) this.#left.set(`${task} ${counts[task] ?? 0}`, step);
+    }
+  }
+
+  /** The calls as they stood after so many steps: those that had been entered; who had not returned never does. */
+  before(calls: readonly RecordedCall[], steps: number): RecordedCall[] {
+    return calls
+      .filter((call) => (this.#entered.get(nameOf(call)) ?? Infinity) < steps)
+      .map((call) =>
+        (this.#left.get(nameOf(call)) ?? Infinity) < steps ? call : { ...call, end: Infinity, error: 0 },
+      );
+  }
+}
+
+const nameOf = ({ task, number }: RecordedCall): string => `${task} ${number}`;
+
+const SYNCS = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
+const TAKES_NAMES = new Set<number>([Call.unlink]);
+
+const succeeded = ({ end, error }: RecordedCall): boolean => end !== Infinity && error === 0;
+
+/** One file as it was found after recovery. */
+export interface Recovered {
+  readonly path: string;
+  readonly key: string;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+export class Moment {
+  readonly calls: readonly RecordedCall[];
+  readonly history: RunHistory;
+
+  constructor(calls: readonly RecordedCall[], initial: InitialFiles) {
+    this.calls = calls;
+    this.history = historyOf(calls, initial.file);
+  }
+
+  /** What tells moments apart: which calls had been entered, and which had returned. */
+  get key(): string {
+    return this.calls.map((call) => `${nameOf(call)} ${call.end === Infinity ? "" : call.end}`).join();
+  }
+
+  /** When the last sync began that covers a place of a file and had returned; 0 for the setup's. */
+  #syncedAt(file: string): number {
+    let latest = 0;
+    for (const call of this.calls) {
+      const covers = call.kind === Call.sync || call.file === file;
+      if (SYNCS.has(call.kind) && covers && succeeded(call)) latest = Math.max(latest, call.begin);
+    }
+    return latest;
+  }
+
+  /** The read that a recovered file amounts to. */
+  readOf({ key, bytes, size }: Recovered): CallRead {
+    // It asked for more than there is: a file that is shorter than it must be is found out.
+    const length = Math.max(size, bytes.length) + 1;
+    return {
+      begin: this.#syncedAt(key),
+      end: Infinity,
+      position: 0,
+      length,
+      bytes,
+      call: undefined,
+      file: key,
+    };
+  }
+
+  /** Files that must be there, by path. */
+  mustExist(): Map<string, string> {
+    const paths = new Map<string, string>();
+    if (this.calls.some(({ kind }) => TAKES_NAMES.has(kind))) return paths;
+    const decoder = new TextDecoder();
+    for (const call of this.calls) {
+      const named = call.kind === Call.open && succeeded(call) && this.#syncedAt(call.file) > call.end;
+      if (named) paths.set(decoder.decode(call.data), call.file);
+    }
+    return paths;
+  }
+}
