@@ -41,6 +41,12 @@ beforeAll(() => {
   damage("checksum.img", 1024 + 0x3fc, 0xff);
   // s_feature_incompat: a bit that nobody has.
   damage("feature.img", 1024 + 0x63, 0x80);
+  writeFileSync(path("empty.img"), "");
+  writeFileSync(path("endless.img"), "");
+  truncateSync(path("endless.img"), 2 ** 40);
+  const [, block = "", offset = ""] = /block (\d+), offset (\w+)/.exec(debugfs(linux, "imap /large")) ?? [];
+  // i_size
+  damage("inode.img", Number(block) * 4096 + Number(offset) + 4, 1);
 });
 
 describe("mkfs", () => {
@@ -235,6 +241,17 @@ describe("an image that cannot be used is refused with one sentence and exit cod
     ["stat", "cut.img", /^unwritten: [^\n]+\n$/],
     ["stat", "checksum.img", /^unwritten: [^\n]*checksum[^\n]*\n$/],
     ["stat", "feature.img", /^unwritten: [^\n]+\n$/],
+    ["cat", "empty.img:/x", /^unwritten: empty\.img: an image has 1 MiB to 2 GiB, this one has 0 bytes\n$/],
+    [
+      "fsck",
+      "endless.img",
+      /^unwritten: endless\.img: an image has 1 MiB to 2 GiB, this one has 1099511627776/,
+    ],
+    [
+      "cat",
+      "inode.img:/large",
+      /^unwritten: inode\.img:\/large: bad checksum on the media: the checksum of inode \d+ is wrong\n$/,
+    ],
     ["fsck", "absent.img", /^unwritten: absent\.img: no such file or directory\n$/],
     ["fsck", ".", /^unwritten: \.: it is not a regular file\n$/],
   ])("%s %s", async (command, image, sentence) => {

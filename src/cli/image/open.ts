@@ -43,8 +43,10 @@ export async function withImage<T>(place: Place, work: (sys: Sys) => T | Promise
   try {
     return await work(machine.sys());
   } catch (error) {
-    if (error instanceof SysError)
-      throw new Refusal(`${place.image}:${place.path}: ${reason(error.message)}`);
+    if (error instanceof SysError) {
+      const why = error.reason === undefined ? "" : `: ${error.reason}`;
+      throw new Refusal(`${place.image}:${place.path}: ${reason(error.message)}${why}`);
+    }
     throw error;
   } finally {
     await machine.close();
