@@ -26,6 +26,7 @@ const sentences = {
     `the block bitmap of group ${group} is damaged: it does not fit the free count or the files`,
   freeInodes: (group) =>
     `the inode bitmap of group ${group} is damaged: it does not fit the free count or the files`,
+  ownInode: (inode) => `a directory entry is damaged: inode ${inode} is the file system's own`,
   noInode: (inode) => `a directory entry is damaged: there is no inode ${inode}`,
   freedInode: (inode) => `a directory entry is damaged: inode ${inode} is not in use`,
   inodeSum: (inode) => `the checksum of inode ${inode} is wrong`,

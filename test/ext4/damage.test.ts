@@ -137,6 +137,32 @@ test("a leaf that two indexes lead to is taken on one way only", () => {
   expect(remove(file, 0, 1000)).toBe(-Errno.EUCLEAN);
 });
 
+test("a name does not lead to an inode of the file system's own, nor to a directory larger than the media", () => {
+  const { image, root, directory } = prepare(["-O", "^metadata_csum"]);
+  const opened = (at: number, value: number): string => {
+    const copy = image.slice();
+    new DataView(copy.buffer).setUint32(at, value, true);
+    const calls = bootKernel(design, copy).sys();
+    return messageOf(() => calls.readdir("/lost+found") && calls.open("/file", "r+"));
+  };
+  const entry = Buffer.from(image.buffer).indexOf("file", directory) - 8;
+  expect(opened(entry, 8)).toContain("a directory entry is damaged: inode 8 is the file system's own");
+  expect(opened(entry, 11)).toContain("illegal operation on a directory");
+  // The inode before the file's, without checksums: i_size_lo, i_size_high.
+  const lostAndFound = root - 0x28 - 256;
+  expect(opened(lostAndFound + 0x6c, 1)).toContain("inode 11 is damaged: its size is 42949");
+  expect(opened(lostAndFound + 4, 8 * MIB + 4096)).toContain("inode 11 is damaged: its size is 8392704");
+});
+
+const messageOf = (call: () => unknown): string => {
+  try {
+    call();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "none";
+};
+
 /** The image with another s_errors: what to do when damage is found. */
 const onErrors = (image: Uint8Array, value: number): Uint8Array => {
   const copy = image.slice();

@@ -8,11 +8,13 @@
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { bufferData, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
+import { damaged } from "../damage.ts";
 import type { Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { DirectoryEntry, entrySize, FileType } from "../media/directory.ts";
 import { Incompat } from "../media/features.ts";
+import { ROOT_INODE } from "../media/inode.ts";
 import { BLOCK_SIZE, superBlock } from "../super.ts";
 import {
   addBlock,
@@ -108,13 +110,15 @@ function findIndexed(directory: Inode, name: Uint8Array): Place | number {
   return result === 0 ? -Errno.ENOENT : result;
 }
 
-/** The inode number of a name; -ENOENT. */
+/** The inode number of a name; -ENOENT, and -EUCLEAN for an inode of the file system's own.  kernel: __ext4_iget */
 export function lookupName(directory: Inode, name: Uint8Array): number {
+  const { mem } = directory;
   const place = findEntry(directory, name);
   if (typeof place === "number") return place;
-  const number = inodeOf(directory.mem, place.at);
+  const number = inodeOf(mem, place.at);
   releaseBuffer(place.buffer);
-  return number;
+  const isOwn = number < superBlock(mem).firstInode && number !== ROOT_INODE;
+  return isOwn ? damaged(mem, "ownInode", number) : number;
 }
 
 /** All names in the order they lie there, "." and ".." among them. */

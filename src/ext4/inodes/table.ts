@@ -3,12 +3,10 @@
 import { bufferData, getBuffer, Kind, setKind, type Buffer } from "../buffer.ts";
 import { badChecksum, damaged } from "../damage.ts";
 import { getGroup, rawGroup, releaseGroup } from "../group.ts";
-import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
+import { MAX_FILE_BLOCKS } from "../media/extent.ts";
+import { Mode, OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { hasWideSum, inodeSum } from "../media/sums.ts";
-import { hasChecksums, mediaAddress, type SuperBlock } from "../super.ts";
-
-/** Files end before 2^32 blocks. */
-const MAX_SIZE_HIGH = 4096;
+import { BLOCK_SIZE, hasChecksums, mediaAddress, type SuperBlock } from "../super.ts";
 
 /** The buffer with a raw inode, to be released; the number is one that the file system has. */
 export function getInodeBlock(sb: SuperBlock, number: number): Buffer | number {
@@ -44,8 +42,13 @@ export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer, or
   // The i_dtime of an orphan is the number of the next one.
   if (orphan && (raw.i_dtime > sb.inodeCount || raw.i_mode === 0)) return damaged(mem, "orphan", number);
   if (!orphan && (raw.i_links_count === 0 || raw.i_mode === 0)) return damaged(mem, "freedInode", number);
-  if (raw.i_size_high < MAX_SIZE_HIGH) return 0;
-  return damaged(mem, "inodeSize", number, raw.i_size_high * 2 ** 32 + raw.i_size_lo);
+  const size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
+  return size <= largestSize(sb, raw.i_mode) ? 0 : damaged(mem, "inodeSize", number, size);
+}
+
+/** Directories are looked through block by block, and have no holes: they are no larger than the media. */
+function largestSize(sb: SuperBlock, mode: number): number {
+  return ((mode & Mode.type) === Mode.directory ? sb.blockCount : MAX_FILE_BLOCKS) * BLOCK_SIZE;
 }
 
 function extraSizeIsGood(sb: SuperBlock, size: number): boolean {

@@ -108,7 +108,7 @@ function tryOne(target: Target, random: () => number, met: Met, messages: Set<st
   media.copy(before);
   const mounted = mount(mem, design.options);
   if ("message" in mounted) {
-    messages.add(mounted.message.replaceAll(/\d+/g, "N"));
+    messages.add(mounted.message.replaceAll(/0x[0-9a-f]+|(?<![a-z])\d+/g, "N"));
     return media.equals(before) ? undefined : "a mount that was refused has written";
   }
   const sys = new Sys(mem, design, HOST_TASK);
