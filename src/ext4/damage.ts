@@ -27,6 +27,7 @@ const sentences = {
   freeInodes: (group) =>
     `the inode bitmap of group ${group} is damaged: it does not fit the free count or the files`,
   ownInode: (inode) => `a directory entry is damaged: inode ${inode} is the file system's own`,
+  ownParent: (inode) => `a directory entry is damaged: it leads from directory ${inode} back to it`,
   noInode: (inode) => `a directory entry is damaged: there is no inode ${inode}`,
   freedInode: (inode) => `a directory entry is damaged: inode ${inode} is not in use`,
   inodeSum: (inode) => `the checksum of inode ${inode} is wrong`,

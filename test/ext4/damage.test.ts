@@ -147,6 +147,7 @@ test("a name does not lead to an inode of the file system's own, nor to a direct
   };
   const entry = Buffer.from(image.buffer).indexOf("file", directory) - 8;
   expect(opened(entry, 8)).toContain("a directory entry is damaged: inode 8 is the file system's own");
+  expect(opened(entry, 2)).toContain("a directory entry is damaged: it leads from directory 2 back to it");
   expect(opened(entry, 11)).toContain("illegal operation on a directory");
   // The inode before the file's, without checksums: i_size_lo, i_size_high.
   const lostAndFound = root - 0x28 - 256;

@@ -117,8 +117,9 @@ export function lookupName(directory: Inode, name: Uint8Array): number {
   if (typeof place === "number") return place;
   const number = inodeOf(mem, place.at);
   releaseBuffer(place.buffer);
-  const isOwn = number < superBlock(mem).firstInode && number !== ROOT_INODE;
-  return isOwn ? damaged(mem, "ownInode", number) : number;
+  if (number < superBlock(mem).firstInode && number !== ROOT_INODE) return damaged(mem, "ownInode", number);
+  // Who locks a directory and then one in it must not meet the same one.
+  return number === directory.number && !isDots(name) ? damaged(mem, "ownParent", number) : number;
 }
 
 /** All names in the order they lie there, "." and ".." among them. */

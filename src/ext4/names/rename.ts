@@ -11,6 +11,7 @@ import { Errno } from "../../machine/errors.ts";
 import { MAX_NAME } from "../../machine/limits.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { downWrite, downWriteNested, upWrite } from "../../locks/rwsem.ts";
+import { damaged } from "../damage.ts";
 import { addName, changeName, emptyOrNot, lookupName, PARENT, removeName } from "../directory/entries.ts";
 import { creditsFor } from "../extents/credits.ts";
 import { type Inode, isDirectory, rawInode, setTimes } from "../inode.ts";
@@ -78,6 +79,11 @@ function mayMove({ from, to, source, target, exchanges }: Move, between: Between
   if (!isDirectory(source) && (from.slash || (!exchanges && to.slash))) return -Errno.ENOTDIR;
   if (source.number === between.source) return -Errno.EINVAL;
   if (target?.number === between.target) return exchanges ? -Errno.EINVAL : -Errno.ENOTEMPTY;
+  for (const inode of [source, target]) {
+    // A name that leads up, though the way up is another.
+    const leadsUp = inode === from.directory || inode === to.directory;
+    if (inode !== undefined && leadsUp) return damaged(inode.mem, "ownParent", inode.number);
+  }
   if (source === target) return 0;
   const refused = mayRemove(from.directory, source, isDirectory(source));
   if (refused < 0) return refused;

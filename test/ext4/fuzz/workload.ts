@@ -96,8 +96,31 @@ export function changeThings(sys: Sys, met: Met, { files, directories }: Tree, r
     if (fd !== undefined) attempt(met, () => sys.close(fd));
     changeFile(sys, met, path, bytes, random);
   }
+  for (const directory of directories.slice(0, 5))
+    changeNames(sys, met, directory === "/" ? "" : directory, files);
   for (const path of [...files.slice(0, 3), ...made]) attempt(met, () => sys.unlink(path));
+  for (const directory of directories.slice(1, 4)) attempt(met, () => sys.rmdir(directory));
   attempt(met, () => sys.sync());
+}
+
+const EXCHANGE = 2;
+
+/** Names come, move and go, in a directory that may have a hash tree. */
+function changeNames(sys: Sys, met: Met, directory: string, files: readonly string[]): void {
+  const place = (name: string): string => `${directory}/${name}`;
+  attempt(met, () => sys.mkdir(place("d1")));
+  attempt(met, () => sys.mkdir(place("d1/d2")));
+  attempt(met, () => sys.symlink("x".repeat(200), place("link")));
+  for (let index = 0; index < 12; index++)
+    attempt(met, () => sys.symlink("x", place(`${index}${"n".repeat(240)}`)));
+  for (const file of files.slice(0, 2)) attempt(met, () => sys.link(file, place("linked")));
+  attempt(met, () => sys.rename(place("d1/d2"), place("d2")));
+  attempt(met, () => sys.rename(place("d2"), place("linked"), EXCHANGE));
+  attempt(met, () => sys.rename(place("linked"), "/moved"));
+  attempt(met, () => sys.chmod(place("link"), 0o600));
+  attempt(met, () => sys.statfs("/"));
+  for (const name of ["link", "linked", "d2"]) attempt(met, () => sys.unlink(place(name)));
+  for (const name of ["d1", "d2", "linked"]) attempt(met, () => sys.rmdir(place(name)));
 }
 
 function changeFile(sys: Sys, met: Met, path: string, bytes: Uint8Array, random: () => number): void {
