@@ -84,18 +84,18 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
 
 /**
  * Brings the media of a machine on which nothing is mounted to what its journal says, and fills the superblock
- * in: what was done, or why the image is refused.
+ * in: what was done, undefined when there was nothing to do, or why the image is refused.
  */
-function recover(mem: Memory): Recovery | string {
+export function recover(mem: Memory): Recovery | string | undefined {
   const sb = superBlock(mem);
   const raw = RawSuperBlock.of(mem, mediaAt(mem, SUPERBLOCK_OFFSET));
   const { length } = header(mem).media;
   const wrong = readSuperBlock(sb, raw, length);
   if (wrong !== undefined) return wrong;
-  const journal = recoverJournal(sb, raw) ?? { transactions: 0, blocks: 0 };
+  const journal = recoverJournal(sb, raw);
   // Group descriptors are checked after recovery, which may mend them; one that hides the journal is said first.
   const recovered = typeof journal === "string" ? (checkGroups(sb, raw) ?? journal) : journal;
-  const result = typeof recovered === "string" ? recovered : (readSuperBlock(sb, raw, length) ?? recovered);
+  const result = typeof recovered === "object" ? (readSuperBlock(sb, raw, length) ?? recovered) : recovered;
   if (typeof result === "string") dropAllBuffers(mem);
   return result;
 }

@@ -1,6 +1,7 @@
 // Recovery: what a mount does first, and `fsck --replay` on a file.
 
 import { errnoName } from "../../../machine/errors.ts";
+import type { Extent } from "../../extents/extent.ts";
 import { Incompat } from "../../media/features.ts";
 import type { RawSuperBlock } from "../../media/superblock.ts";
 import type { SuperBlock } from "../../super.ts";
@@ -10,6 +11,8 @@ import { scanLog } from "./scan.ts";
 
 /** What was done. */
 export interface Recovery {
+  /** The block with the journal's superblock, which says by now that the log is empty. */
+  readonly journalBlock: number;
   readonly transactions: number;
   /** Blocks that were written to their places. */
   readonly blocks: number;
@@ -44,5 +47,5 @@ export function recoverJournal(sb: SuperBlock, raw: RawSuperBlock): Recovery | s
 function finish(log: Log, sequence: number, transactions: number, blocks: number): Recovery | string {
   const result = finishRecovery(log, sequence);
   if (result < 0) return `the journal cannot be emptied (${errnoName(result)})`;
-  return { transactions, blocks };
+  return { journalBlock: (log.places[0] as Extent).media, transactions, blocks };
 }
