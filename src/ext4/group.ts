@@ -4,7 +4,7 @@ import { allBits, setBits } from "./alloc/bits.ts";
 import { bufferAt, bufferData, getBuffer, Kind, releaseBuffer, setKind, type Buffer } from "./buffer.ts";
 import { hasGroupChecksums, type SuperBlock } from "./super.ts";
 import { Compat, ReadOnlyCompat } from "./media/features.ts";
-import { RawGroup } from "./media/group.ts";
+import { isSparse, RawGroup } from "./media/group.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
 
 /** The buffer with a group's descriptor; give it back with `releaseGroup`. */
@@ -39,12 +39,6 @@ export function tableBlocks(sb: SuperBlock): number {
   return Math.ceil((sb.inodesPerGroup * sb.inodeSize) / sb.blockSize);
 }
 
-function isPowerOf(base: number, value: number): boolean {
-  let power = base;
-  while (power < value) power *= base;
-  return power === value;
-}
-
 /** Whether a group starts with a copy of the superblock and the descriptors. */
 function hasSuperBlock(sb: SuperBlock, group: number): boolean {
   if (group === 0) return true;
@@ -53,8 +47,7 @@ function hasSuperBlock(sb: SuperBlock, group: number): boolean {
       bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET + RawSuperBlock.offset("s_backup_bgs");
     return sb.mem.u32[raw >>> 2] === group || sb.mem.u32[(raw >>> 2) + 1] === group;
   }
-  if (group === 1 || (sb.featureReadOnly & ReadOnlyCompat.sparse_super) === 0) return true;
-  return (group & 1) === 1 && (isPowerOf(3, group) || isPowerOf(5, group) || isPowerOf(7, group));
+  return (sb.featureReadOnly & ReadOnlyCompat.sparse_super) === 0 || isSparse(group);
 }
 
 /** Blocks at the start of a group that superblock, descriptors and their reserve take. */

@@ -49,3 +49,14 @@ export const RawGroup = struct(
   { size: 64 },
 );
 export type RawGroup = ViewOf<typeof RawGroup>;
+
+function isPowerOf(base: number, value: number): boolean {
+  let power = base;
+  while (power < value) power *= base;
+  return power === value;
+}
+
+/** Whether a group other than the first has a copy of the superblock under sparse_super. */
+export function isSparse(group: number): boolean {
+  return group === 1 || isPowerOf(3, group) || isPowerOf(5, group) || isPowerOf(7, group);
+}

@@ -2,6 +2,8 @@
 // that making a large file system takes no memory of that size.
 
 import type { Memory } from "../../machine/memory.ts";
+import { setBits } from "../alloc/bits.ts";
+import { crc32c } from "../media/checksum.ts";
 import {
   blockEntries,
   ENTRY_SIZE,
@@ -19,6 +21,7 @@ import { DirectoryEntry, DirectoryTail, entrySize, FileType, TAIL_TYPE } from ".
 import { EXTRA_SIZE, InodeFlag, OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { inodeSum, ownedSum } from "../media/sums.ts";
 import type { Entry, NewFile, PointerBlock, TreeNode } from "./files.ts";
+import type { Range } from "./layout.ts";
 
 /** Bytes that go to the media, or zeros; the bytes are good until the next piece is asked for. */
 export interface Piece {
@@ -56,6 +59,18 @@ export class Draft {
   piece(block: number, place: number, length = this.blockSize): Piece {
     return { at: block * this.blockSize, length, bytes: this.mem.u8.subarray(place, place + length) };
   }
+}
+
+/** A bitmap of `size` bits with these runs set; the bits behind them are set as well. */
+export function drawBitmap(draft: Draft, runs: readonly Range[], size: number): number {
+  const bitmap = draft.block();
+  for (const { start, length } of runs) setBits(draft.mem, bitmap, 1, start, start + length);
+  setBits(draft.mem, bitmap, 1, size, draft.blockSize * 8);
+  return bitmap;
+}
+
+export function bitmapSum(draft: Draft, bitmap: number, bits: number): number {
+  return draft.sums ? crc32c(draft.mem, draft.seed, bitmap, bits >>> 3) : 0;
 }
 
 function putEntry(mem: Memory, node: number, index: number, depth: number, entry: Entry): void {

@@ -3,7 +3,7 @@
 
 import { GIB, KIB, MIB } from "../../machine/limits.ts";
 import { Compat, Incompat, ReadOnlyCompat } from "../media/features.ts";
-import { RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
+import { isSparse, RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
 import { OLD_INODE_SIZE } from "../media/inode.ts";
 import type { MountError } from "../mount/mount.ts";
 import type { Features } from "./features.ts";
@@ -110,20 +110,13 @@ const journals = [
   [Infinity, 262_144],
 ] as const;
 
-function isPowerOf(base: number, value: number): boolean {
-  let power = base;
-  while (power < value) power *= base;
-  return power === value;
-}
-
 type Backed = Pick<Geometry, "features" | "backups">;
 
 /** Whether a group starts with the superblock and the descriptors, or a copy of them. */
 export function hasBackup({ features, backups }: Backed, group: number): boolean {
   if (group === 0) return true;
   if ((features.compat & Compat.sparse_super2) !== 0) return backups.includes(group);
-  if (group === 1 || (features.readOnly & ReadOnlyCompat.sparse_super) === 0) return true;
-  return group % 2 === 1 && (isPowerOf(3, group) || isPowerOf(5, group) || isPowerOf(7, group));
+  return (features.readOnly & ReadOnlyCompat.sparse_super) === 0 || isSparse(group);
 }
 
 /** Blocks at the start of a group that superblock, descriptors and the room behind them take. */

@@ -6,8 +6,6 @@ import { assert } from "../../machine/errors.ts";
 import { header } from "../../machine/layout.ts";
 import { Memory } from "../../machine/memory.ts";
 import { mediaAt, storeBytes, storeFill } from "../../machine/pmem.ts";
-import { setBits } from "../alloc/bits.ts";
-import { crc32c } from "../media/checksum.ts";
 import { Incompat } from "../media/features.ts";
 import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, GROUP_INODE_ZEROED, RawGroup } from "../media/group.ts";
 import { RawInode, ROOT_INODE } from "../media/inode.ts";
@@ -15,6 +13,8 @@ import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
 import { superBlockSum } from "../media/sums.ts";
 import type { MountError } from "../mount/mount.ts";
 import {
+  bitmapSum,
+  drawBitmap,
   drawDirectory,
   drawInode,
   drawJournal,
@@ -60,7 +60,7 @@ export function fileSystem(plan: Plan): Generator<Piece> {
 function* pieces(making: Making): Generator<Piece> {
   for (const file of making.files) yield* contents(making, file);
   yield* inodeTables(making);
-  for (const used of usedByGroup(making.layout)) yield* bitmapsOf(making, used);
+  for (const use of usedByGroup(making.layout)) yield* groupOf(making, use);
   sealSuperBlock(making);
   yield* copies(making);
 }
@@ -144,62 +144,64 @@ function* usedByGroup({ geometry, used }: Layout): Generator<GroupUse> {
 function followsFromLayout({ geometry, layout }: Making, { group, count }: GroupUse): boolean {
   if (group === 0 || group === geometry.groups - 1) return false;
   const first = firstBlockOf(geometry, group);
-  const inside = (start: number): boolean => start >= first && start < first + blocksOf(geometry, group);
+  const end = first + blocksOf(geometry, group);
+  const inside = (start = 0, length = 1): number =>
+    Math.max(0, Math.min(end, start + length) - Math.max(first, start));
   const own =
     baseBlocks(geometry, group) +
-    (inside(layout.blockBitmaps[group] as number) ? 1 : 0) +
-    (inside(layout.inodeBitmaps[group] as number) ? 1 : 0) +
-    (inside(layout.inodeTables[group] as number) ? geometry.tableBlocks : 0);
+    inside(layout.blockBitmaps[group]) +
+    inside(layout.inodeBitmaps[group]) +
+    inside(layout.inodeTables[group], geometry.tableBlocks);
   return own === count;
 }
 
 /** The bitmaps of a group, and its descriptor in the draft. */
-function* bitmapsOf(making: Making, use: GroupUse): Generator<Piece> {
+function* groupOf(making: Making, use: GroupUse): Generator<Piece> {
   const { draft, geometry, layout, groupSums } = making;
-  const { group, used, count } = use;
-  const { blockSize, blocksPerGroup, inodesPerGroup } = geometry;
-  const { mem } = draft;
-  const raw = RawGroup.of(mem, making.descriptors + group * geometry.descriptorSize);
-  const first = firstBlockOf(geometry, group);
-  const size = blocksOf(geometry, group);
+  const { group, count } = use;
+  const { inodesPerGroup } = geometry;
+  const raw = RawGroup.of(draft.mem, making.descriptors + group * geometry.descriptorSize);
+  const free = blocksOf(geometry, group) - count;
+  const inodes = group === 0 ? FIRST_INODE : 0;
   raw.bg_block_bitmap_lo = layout.blockBitmaps[group] as number;
   raw.bg_inode_bitmap_lo = layout.inodeBitmaps[group] as number;
   raw.bg_inode_table_lo = layout.inodeTables[group] as number;
-  raw.bg_free_blocks_count_lo = size - count;
-  making.freeBlocks += size - count;
-  if (groupSums && followsFromLayout(making, use)) {
-    raw.bg_flags |= GROUP_BLOCK_UNINIT;
-    yield zeros(geometry, raw.bg_block_bitmap_lo, 1);
-  } else {
-    const bitmap = draft.block();
-    for (const { start, length } of used) setBits(mem, bitmap, 1, start - first, start - first + length);
-    setBits(mem, bitmap, 1, size, blockSize * 8);
-    const sum = draft.sums ? crc32c(mem, draft.seed, bitmap, blocksPerGroup >>> 3) : 0;
-    raw.bg_block_bitmap_csum_lo = sum & 0xffff;
-    if (geometry.descriptorSize >= RawGroup.size) raw.bg_block_bitmap_csum_hi = sum >>> 16;
-    yield draft.piece(raw.bg_block_bitmap_lo, bitmap);
-  }
-
-  const inUse = group === 0 ? FIRST_INODE : 0;
-  raw.bg_free_inodes_count_lo = inodesPerGroup - inUse;
+  raw.bg_free_blocks_count_lo = free;
+  raw.bg_free_inodes_count_lo = inodesPerGroup - inodes;
   raw.bg_used_dirs_count_lo = group === 0 ? 2 : 0;
   if (groupSums) {
-    raw.bg_flags |= GROUP_INODE_ZEROED;
-    raw.bg_itable_unused_lo = inodesPerGroup - inUse;
+    raw.bg_flags = GROUP_INODE_ZEROED;
+    if (followsFromLayout(making, use)) raw.bg_flags |= GROUP_BLOCK_UNINIT;
+    if (inodes === 0) raw.bg_flags |= GROUP_INODE_UNINIT;
+    raw.bg_itable_unused_lo = inodesPerGroup - inodes;
   }
-  if (groupSums && inUse === 0) {
-    raw.bg_flags |= GROUP_INODE_UNINIT;
-    yield zeros(geometry, raw.bg_inode_bitmap_lo, 1);
-  } else {
-    const bitmap = draft.block();
-    setBits(mem, bitmap, 1, 0, inUse);
-    setBits(mem, bitmap, 1, inodesPerGroup, blockSize * 8);
-    const sum = draft.sums ? crc32c(mem, draft.seed, bitmap, inodesPerGroup >>> 3) : 0;
-    raw.bg_inode_bitmap_csum_lo = sum & 0xffff;
-    if (geometry.descriptorSize >= RawGroup.size) raw.bg_inode_bitmap_csum_hi = sum >>> 16;
-    yield draft.piece(raw.bg_inode_bitmap_lo, bitmap);
-  }
+  making.freeBlocks += free;
+  yield blockBitmap(making, use, raw);
+  yield inodeBitmap(making, inodes, raw);
   sealDescriptor(making, group, raw);
+}
+
+function blockBitmap({ draft, geometry }: Making, { group, used }: GroupUse, raw: RawGroup): Piece {
+  const block = raw.bg_block_bitmap_lo;
+  if ((raw.bg_flags & GROUP_BLOCK_UNINIT) !== 0) return zeros(geometry, block, 1);
+  const first = firstBlockOf(geometry, group);
+  const runs = used.map(({ start, length }) => ({ start: start - first, length }));
+  const place = drawBitmap(draft, runs, blocksOf(geometry, group));
+  const sum = bitmapSum(draft, place, geometry.blocksPerGroup);
+  raw.bg_block_bitmap_csum_lo = sum & 0xffff;
+  if (geometry.descriptorSize >= RawGroup.size) raw.bg_block_bitmap_csum_hi = sum >>> 16;
+  return draft.piece(block, place);
+}
+
+/** The first `used` inodes are in use. */
+function inodeBitmap({ draft, geometry }: Making, used: number, raw: RawGroup): Piece {
+  const block = raw.bg_inode_bitmap_lo;
+  if ((raw.bg_flags & GROUP_INODE_UNINIT) !== 0) return zeros(geometry, block, 1);
+  const place = drawBitmap(draft, [{ start: 0, length: used }], geometry.inodesPerGroup);
+  const sum = bitmapSum(draft, place, geometry.inodesPerGroup);
+  raw.bg_inode_bitmap_csum_lo = sum & 0xffff;
+  if (geometry.descriptorSize >= RawGroup.size) raw.bg_inode_bitmap_csum_hi = sum >>> 16;
+  return draft.piece(block, place);
 }
 
 /** Superblock and descriptors, first of all copies in group 0. */
