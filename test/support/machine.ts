@@ -38,8 +38,7 @@ export function mountedMachine(options: MachineOptions = {}): { mem: Memory; sb:
   const mem = bareMachine(options);
   const made = options.image === undefined ? makeFileSystem(mem) : undefined;
   if (made !== undefined) throw new Error(made.message);
-  const { extent_max_zeroout_kb } = options;
-  const sb = mount(mem, extent_max_zeroout_kb === undefined ? {} : { extent_max_zeroout_kb });
+  const sb = mount(mem, options);
   if ("message" in sb) throw new Error(sb.message);
   return { mem, sb };
 }

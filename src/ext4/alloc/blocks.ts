@@ -16,6 +16,8 @@ import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
 import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
+import { loadGroup, markFreed, markUsed } from "./free-map.ts";
+import { findRun } from "./search.ts";
 
 /** Consecutive media blocks. */
 export interface Run {
@@ -37,18 +39,36 @@ export function freeCredits(sb: SuperBlock, count: number): number {
  */
 export function allocateBlocks(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
   mutexLock(sb.allocMutex);
-  const found = search(
-    sb,
-    goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock,
-    count,
-  );
-  const result = typeof found === "number" ? found : take(handle, sb, found);
+  const place = goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock;
+  const result = sb.mballoc === 0 ? fromGoal(handle, sb, place, count) : nearGoal(handle, sb, place, count);
   mutexUnlock(sb.allocMutex);
   return result;
 }
 
+function fromGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+  const found = search(sb, goal, count);
+  return typeof found === "number" ? found : take(handle, sb, found);
+}
+
+/** In the goal's group, if it has such a run. */
+function nearGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+  const wish = { count, group: groupOf(sb, goal), first: 0, data: false };
+  const found = findRun(sb, wish);
+  return typeof found === "number" ? found : takeFound(handle, sb, found);
+}
+
+/** Marks a run that `findRun` gave as used, on media and in the map.  It lies in one group. */
+export function takeFound(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+  const result = take(handle, sb, run);
+  if (typeof result !== "number") markUsed(sb, run.start, run.count);
+  return result;
+}
+
+const groupOf = (sb: SuperBlock, block: number): number =>
+  Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+
 function search(sb: SuperBlock, goal: number, count: number): Run | number {
-  const home = Math.floor((goal - sb.firstDataBlock) / sb.blocksPerGroup);
+  const home = groupOf(sb, goal);
   const goalBit = goal - firstBlockOf(sb, home);
   let best: Run | undefined;
   // The goal's group comes twice: from the goal on, and at the end up to it.
@@ -104,11 +124,11 @@ function longestRun(
   return best;
 }
 
-/** Marks a free run as used; it lies in one group. */
-function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+/** Marks a free run as used on media; it lies in one group. */
+export function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
   // A bitmap may lie: the file system's own structures are nobody's data.
   if (overlapsMetadata(sb, run.start, run.count)) return damaged(sb.mem, "ownBlock", run.start);
-  const group = Math.floor((run.start - sb.firstDataBlock) / sb.blocksPerGroup);
+  const group = groupOf(sb, run.start);
   const bit = run.start - firstBlockOf(sb, group);
   const result = mark(handle, sb, group, bit, bit + run.count, 1);
   return result < 0 ? result : run;
@@ -131,11 +151,13 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
 function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
   if (overlapsMetadata(sb, start, count)) return damaged(sb.mem, "ownBlock", start);
   for (let block = start; block < start + count;) {
-    const group = Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+    const group = groupOf(sb, block);
     const first = firstBlockOf(sb, group);
     const end = Math.min(start + count, first + blocksOf(sb, group));
-    const result = mark(handle, sb, group, block - first, end - first, 0);
+    const result =
+      (sb.mballoc === 0 ? 0 : loadGroup(sb, group)) || mark(handle, sb, group, block - first, end - first, 0);
     if (result < 0) return result;
+    if (sb.mballoc !== 0) markFreed(sb, block, end - block);
     block = end;
   }
   return 0;

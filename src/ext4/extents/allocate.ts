@@ -2,13 +2,16 @@
 
 import { assertHeldWrite } from "../../locks/lockdep.ts";
 import { note, Note } from "../../machine/trace.ts";
-import { allocateBlocks, freeBlocks } from "../alloc/blocks.ts";
-import { addBlocks, type Inode } from "../inode.ts";
+import { allocateBlocks, freeBlocks, type Run } from "../alloc/blocks.ts";
+import { allocateFileBlocks } from "../alloc/file-blocks.ts";
+import type { Neighbours, Place } from "../alloc/normalize.ts";
+import { discardPreallocations } from "../alloc/preallocation.ts";
+import { addBlocks, isFile, type Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
-import { entryCount } from "../media/extent.ts";
+import { entryCount, MAX_FILE_BLOCKS } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
 import { continues, extentOf, insertExtent, joins, longest, mergeWithNext, setExtent } from "./edit.ts";
-import type { State, Extent } from "./extent.ts";
+import { State, type Extent } from "./extent.ts";
 import { nextStart } from "./find.ts";
 import { goalFor } from "./goal.ts";
 import { lift, makeRoom } from "./grow.ts";
@@ -50,11 +53,12 @@ function fill(
   if (there !== undefined && block < there.start + there.length) return there;
   const space = nextStart(mem, path.leaf, path.position, path.end) - block;
   const sb = superBlock(mem);
-  const run = allocateBlocks(handle, sb, goalFor(path, block), Math.min(count, space));
+  const run = allocateRun(handle, path, block, Math.min(count, space), state);
   if (typeof run === "number") return run;
   const extent: Extent = { start: block, length: run.count, media: run.start, state };
   const inserted = insert(handle, path, extent);
   if (inserted < 0) {
+    discardPreallocations(inode);
     freeBlocks(handle, sb, run.start, run.count);
     return inserted;
   }
@@ -63,6 +67,44 @@ function fill(
   const closed = closeNode(handle, path, 0) || lift(handle, path);
   return closed < 0 ? closed : extent;
 }
+
+function allocateRun(
+  handle: Handle,
+  path: Path,
+  block: number,
+  count: number,
+  state: typeof State.unwritten | typeof State.written,
+): Run | number {
+  const { inode } = path;
+  const sb = superBlock(path.mem);
+  const goal = goalFor(path, block);
+  if (sb.mballoc === 0 || !isFile(inode)) return allocateBlocks(handle, sb, goal, count);
+  const around = neighbours(path);
+  if (typeof around === "number") return around;
+  // What is reserved unwritten was asked for as it is; what is written may go on.
+  const exact = state === State.unwritten && count <= longest(state);
+  return allocateFileBlocks(handle, { inode, logical: block, count, goal, exact, ...around });
+}
+
+/** What the file has before and behind the hole that a path leads to.  kernel: ext4_ext_search_left, ext4_ext_search_right */
+function neighbours(path: Path): Neighbours | number {
+  const { mem, leaf, position, end } = path;
+  const before = position < 0 ? undefined : extentOf(mem, leaf, position);
+  const left = before && {
+    logical: before.start + before.length - 1,
+    media: before.media + before.length - 1,
+  };
+  if (position + 1 < entryCount(mem, leaf)) return { left, right: placeOf(extentOf(mem, leaf, position + 1)) };
+  if (end === MAX_FILE_BLOCKS) return { left, right: undefined };
+  const next = new Path(path.inode);
+  const led = descend(next, end);
+  if (led < 0) return led;
+  const right = placeOf(extentOf(mem, next.leaf, 0));
+  releasePath(next);
+  return { left, right };
+}
+
+const placeOf = ({ start, media }: Extent): Place => ({ logical: start, media });
 
 /** Adds an extent to the tree, alone or to a neighbour.  The path leads to its first block. */
 function insert(handle: Handle, path: Path, extent: Extent): number {

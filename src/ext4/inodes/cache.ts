@@ -22,6 +22,7 @@ import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { allocateInode, freeInode } from "../alloc/inodes.ts";
+import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { checkRoot } from "../extents/check.ts";
@@ -219,6 +220,7 @@ export function iput(inode: Inode): number {
 }
 
 function giveUp(inode: Inode): void {
+  discardPreallocations(inode);
   releaseBuffer(bufferAt(inode.mem, inode.bufferAt));
   leave(inode);
 }

@@ -11,6 +11,7 @@ import { Writer } from "../../machine/pmem/log.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
+import { releaseFreed } from "../alloc/free-map.ts";
 import { bufferAt, bufferCache, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
 import { SUPERBLOCK_OFFSET, RawSuperBlock, STATE_ERROR } from "../media/superblock.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
@@ -36,6 +37,7 @@ export function commit(sb: SuperBlock): number {
     fence(mem);
     note(mem, Note.commit, buffers.length);
   }
+  releaseFreed(sb);
   upWrite(sem);
   return 0;
 }

@@ -18,6 +18,7 @@ import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
+import { needsCommit } from "../alloc/free-map.ts";
 import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { commit } from "./commit.ts";
@@ -49,6 +50,10 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   if (sb.readOnly !== 0) return -Errno.EROFS;
   const cache = bufferCache(mem);
   if (credits > dirtyLimit(cache) >>> 2) return -Errno.ENOSPC;
+  if (sb.mballoc !== 0 && needsCommit(sb, credits)) {
+    const result = commit(sb);
+    if (result < 0) return result;
+  }
   const sem = journalSem(mem);
   downRead(sem);
   while (!promise(cache, credits)) {

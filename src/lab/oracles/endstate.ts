@@ -277,7 +277,7 @@ function compareMountedAnew(
   for (let process = 0; process < MAX_PROCESSES; process++) endProcess(mem, process);
   const sb = superBlock(mem);
   if (unmount(sb) < 0) return differ("the file system cannot be unmounted after every process has ended");
-  const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
+  const mounted = mount(mem, options);
   if (!("mounted" in mounted)) return differ(`the image cannot be mounted anew: ${mounted.message}`);
   const sys = new Sys(mem, design, HOST_TASK);
   for (const piece of pieces) {
