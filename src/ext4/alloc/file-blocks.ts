@@ -9,12 +9,11 @@
 
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import type { Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { take, takeFound, type Run } from "./blocks.ts";
 import { markUsed } from "./free-map.ts";
-import { expectedRange, type Neighbours } from "./normalize.ts";
+import { expectedRange, type Expected } from "./normalize.ts";
 import {
   addPreallocation,
   discard,
@@ -33,11 +32,7 @@ const GROUP_PREALLOCATION = 512;
 const GROUP_MOST = 8;
 const GROUP_KEPT = 5;
 
-export interface FileRequest extends Neighbours {
-  inode: Inode;
-  /** The first file block. */
-  logical: number;
-  count: number;
+export interface FileRequest extends Expected {
   /** Where it would lie best. */
   goal: number;
   /** Nothing is set aside for later. */
@@ -59,8 +54,8 @@ export function allocateFileBlocks(handle: Handle, request: FileRequest): Run | 
   return result;
 }
 
-function allocate(handle: Handle, sb: SuperBlock, asked: FileRequest): Run | number {
-  const request = { ...asked, count: affordable(sb, asked.count) };
+function allocate(handle: Handle, sb: SuperBlock, request: FileRequest): Run | number {
+  request.count = affordable(sb, request.count);
   if (request.count === 0) return -Errno.ENOSPC;
   const small = blocksWith(request) <= SMALL_FILE;
   const own = ownPreallocation(request);

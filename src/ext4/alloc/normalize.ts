@@ -14,7 +14,12 @@ export interface Place {
   media: number;
 }
 
-export interface Neighbours {
+/** What something is expected of: blocks that a file asks for. */
+export interface Expected {
+  inode: Inode;
+  /** The first file block. */
+  logical: number;
+  count: number;
   /** The last block that the file has before the request. */
   left: Place | undefined;
   /** The first one behind it. */
@@ -33,7 +38,7 @@ const WINDOWS = [
 /** The range, and the block at which it would go on from a neighbour (0: it does not touch one). */
 export function expectedRange(
   sb: SuperBlock,
-  request: Neighbours & { inode: Inode; logical: number; count: number },
+  request: Expected,
 ): { logical: number; count: number; first: number } {
   const { inode, logical, left, right } = request;
   const size = Math.max((logical + request.count) * BLOCK_SIZE, inode.size);
@@ -71,7 +76,8 @@ function firstBlock(
   left: Place | undefined,
   right: Place | undefined,
 ): number {
-  if (left !== undefined && left.logical + 1 === start && left.media + 1 < sb.blockCount) return left.media + 1;
+  if (left !== undefined && left.logical + 1 === start && left.media + 1 < sb.blockCount)
+    return left.media + 1;
   const touches = right !== undefined && right.logical === start + count;
   return touches && right.media - count >= Math.max(1, sb.firstDataBlock) ? right.media - count : 0;
 }

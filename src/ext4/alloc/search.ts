@@ -110,7 +110,8 @@ class Search {
     if (typeof descriptors === "number") return descriptors;
     const raw = rawGroup(sb, descriptors, group);
     const free = raw.bg_free_blocks_count_lo;
-    const cheap = isLoaded(sb, group) || group % sb.groupsPerFlex === 0 || groupFlag(sb, raw, GROUP_BLOCK_UNINIT);
+    const cheap =
+      isLoaded(sb, group) || group % sb.groupsPerFlex === 0 || groupFlag(sb, raw, GROUP_BLOCK_UNINIT);
     releaseGroup(descriptors);
     if (free === 0 || (level < 3 && free < this.#wish.count)) return 0;
     // A search for something good is not worth reading a bitmap.
@@ -188,9 +189,7 @@ class Search {
   #isGood(): boolean {
     const best = this.#best;
     return (
-      best !== undefined &&
-      best.count >= this.#wish.count &&
-      groupAt(this.#sb, best.start) === this.#group
+      best !== undefined && best.count >= this.#wish.count && groupAt(this.#sb, best.start) === this.#group
     );
   }
 

@@ -4,7 +4,7 @@ import { assertHeldWrite } from "../../locks/lockdep.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { allocateBlocks, freeBlocks, type Run } from "../alloc/blocks.ts";
 import { allocateFileBlocks } from "../alloc/file-blocks.ts";
-import type { Neighbours, Place } from "../alloc/normalize.ts";
+import type { Place } from "../alloc/normalize.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { addBlocks, isFile, type Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
@@ -79,32 +79,33 @@ function allocateRun(
   const sb = superBlock(path.mem);
   const goal = goalFor(path, block);
   if (sb.mballoc === 0 || !isFile(inode)) return allocateBlocks(handle, sb, goal, count);
-  const around = neighbours(path);
-  if (typeof around === "number") return around;
+  const right = rightNeighbour(path);
+  if (typeof right === "number") return right;
   // What is reserved unwritten was asked for as it is; what is written may go on.
   const exact = state === State.unwritten && count <= longest(state);
-  return allocateFileBlocks(handle, { inode, logical: block, count, goal, exact, ...around });
+  const left = leftNeighbour(path);
+  return allocateFileBlocks(handle, { inode, logical: block, count, goal, exact, left, right });
 }
 
-/** What the file has before and behind the hole that a path leads to.  kernel: ext4_ext_search_left, ext4_ext_search_right */
-function neighbours(path: Path): Neighbours | number {
-  const { mem, leaf, position, end } = path;
-  const before = position < 0 ? undefined : extentOf(mem, leaf, position);
-  const left = before && {
-    logical: before.start + before.length - 1,
-    media: before.media + before.length - 1,
-  };
-  if (position + 1 < entryCount(mem, leaf)) return { left, right: placeOf(extentOf(mem, leaf, position + 1)) };
-  if (end === MAX_FILE_BLOCKS) return { left, right: undefined };
-  const next = new Path(path.inode);
+/** The last block before the hole that a path leads to.  kernel: ext4_ext_search_left */
+function leftNeighbour({ mem, leaf, position }: Path): Place | undefined {
+  if (position < 0) return undefined;
+  const { start, length, media } = extentOf(mem, leaf, position);
+  return { logical: start + length - 1, media: media + length - 1 };
+}
+
+/** The first one behind it.  kernel: ext4_ext_search_right */
+function rightNeighbour({ inode, mem, leaf, position, end }: Path): Place | undefined | number {
+  if (position + 1 < entryCount(mem, leaf)) return firstOf(extentOf(mem, leaf, position + 1));
+  if (end === MAX_FILE_BLOCKS) return undefined;
+  const next = new Path(inode);
   const led = descend(next, end);
-  if (led < 0) return led;
-  const right = placeOf(extentOf(mem, next.leaf, 0));
+  const right = led < 0 ? led : firstOf(extentOf(mem, next.leaf, 0));
   releasePath(next);
-  return { left, right };
+  return right;
 }
 
-const placeOf = ({ start, media }: Extent): Place => ({ logical: start, media });
+const firstOf = ({ start, media }: Extent): Place => ({ logical: start, media });
 
 /** Adds an extent to the tree, alone or to a neighbour.  The path leads to its first block. */
 function insert(handle: Handle, path: Path, extent: Extent): number {

@@ -80,7 +80,8 @@ function changePiece(handle: Handle, path: Path, extent: Extent, wanted: Extent)
   if (takenByNeighbour(path, extent, wanted)) return closeNode(handle, path, path.depth);
   const piece = wanted.state === State.written ? withZeroOut(path.inode, extent, wanted) : wanted;
   if (piece.length === extent.length) changeWhole(path, piece);
-  else if (!takenByNeighbour(path, extent, piece)) return split(handle, path, extent, piece) || lift(handle, path);
+  else if (!takenByNeighbour(path, extent, piece))
+    return split(handle, path, extent, piece) || lift(handle, path);
   return closeNode(handle, path, path.depth) || lift(handle, path);
 }
 
