@@ -100,6 +100,15 @@ export class Machine {
     });
   }
 
+  /**
+   * The media as they are, without a copy and without a sync; also after `close`, as unmounting left them.
+   * @internal
+   */
+  media(): Uint8Array {
+    const { start, length } = header(this.#mem).media;
+    return this.#mem.u8.subarray(start, start + length);
+  }
+
   /** Ends the process and unmounts.  The second time it does nothing. */
   async close(): Promise<void> {
     await this.#life.runExclusive(() => {
