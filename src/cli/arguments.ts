@@ -21,6 +21,13 @@ export type Values<O extends Options> = {
 export interface Parsed<O extends Options> {
   readonly values: Values<O>;
   readonly positionals: readonly string[];
+  /** The options once more, in the order they were given. */
+  readonly order: readonly Ordered[];
+}
+
+export interface Ordered {
+  readonly name: string;
+  readonly value: unknown;
 }
 
 export function flag(help: string, short?: string): Option<boolean> {
@@ -154,6 +161,7 @@ export function parse<O extends Options>(words: readonly string[], options: O): 
   });
 
   const values: Record<string, unknown> = {};
+  const order: Ordered[] = [];
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
@@ -162,12 +170,13 @@ export function parse<O extends Options>(words: readonly string[], options: O): 
       throw new Refusal(`unknown option ${token.rawName}${didYouMean(token.rawName, known)}`);
     }
     const value = valueOf(token, option);
+    order.push({ name: token.name, value });
     const before = values[token.name];
     if (before === undefined) values[token.name] = value;
     else if (option.many) values[token.name] = [...(before as unknown[]), ...(value as unknown[])];
     else throw new Refusal(`--${token.name} was given twice`);
   }
-  return { values: values as Values<O>, positionals };
+  return { values: values as Values<O>, positionals, order };
 }
 
 function valueOf(

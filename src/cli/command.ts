@@ -1,7 +1,7 @@
 // What a command is, and its help.
 //
 // Commands import the layers below when they run, not before: help and wrong usage answer at once.
-import { parse, flag, type Option, type Options, type Values } from "./arguments.ts";
+import { parse, flag, type Option, type Options, type Ordered, type Values } from "./arguments.ts";
 import { Exit, Refusal, type ExitCode } from "./exit.ts";
 import { programName } from "./program.ts";
 import { print } from "./terminal/output.ts";
@@ -19,8 +19,8 @@ export interface Description<O extends Options> {
   readonly options: O;
   /** Arguments of an example, and what it does. */
   readonly examples: readonly (readonly [given: string, does: string])[];
-  /** The shape that `--json` prints. */
-  readonly json: string;
+  /** The shape that `--json` prints; a command without one has no such option. */
+  readonly json?: string;
   /** What the exit codes mean here, where more is to say than "0: done". */
   readonly exits?: string;
   run(given: Given<O>): Promise<ExitCode>;
@@ -31,6 +31,7 @@ type Common = { readonly json: Option<boolean>; readonly help: Option<boolean> }
 export interface Given<O extends Options> {
   readonly values: Values<O & Common>;
   readonly positionals: readonly string[];
+  readonly order: readonly Ordered[];
 }
 
 export interface Command {
@@ -41,11 +42,13 @@ export interface Command {
 }
 
 export function command<O extends Options>(description: Description<O>): Command {
-  const options: O & Common = {
+  const options = {
     ...description.options,
-    json: flag("print one JSON document on stdout instead of text"),
+    ...(description.json !== undefined && {
+      json: flag("print one JSON document on stdout instead of text"),
+    }),
     help: flag("print this help", "h"),
-  };
+  } as O & Common;
   return {
     name: description.name,
     summary: description.summary,
@@ -58,7 +61,7 @@ export function command<O extends Options>(description: Description<O>): Command
         print(help(description, options));
         return Exit.nothingFound;
       }
-      const { values, positionals } = parse(words, options);
+      const { values, positionals, order } = parse(words, options);
       const { min, max } = description.positionals;
       const usage = `usage: ${programName()} ${description.name} ${description.takes}`;
       if (positionals.length < min)
@@ -66,7 +69,7 @@ export function command<O extends Options>(description: Description<O>): Command
           `${description.name} needs ${missing(description.takes, positionals.length)}; ${usage}`,
         );
       if (positionals.length > max) throw new Refusal(`unexpected argument "${positionals[max]}"; ${usage}`);
-      return description.run({ values, positionals });
+      return description.run({ values, positionals, order });
     },
   };
 }
@@ -100,7 +103,8 @@ function help<O extends Options>(description: Description<O>, options: Options):
   for (const [given, does] of description.examples)
     lines.push(`  ${programName()} ${description.name}${given === "" ? "" : ` ${given}`}`, `      ${does}`);
 
-  lines.push("", bold("With --json:"), ...description.json.split("\n").map((line) => `  ${line}`));
+  if (description.json !== undefined)
+    lines.push("", bold("With --json:"), ...description.json.split("\n").map((line) => `  ${line}`));
   if (description.exits !== undefined)
     lines.push("", bold("Exit codes:"), ...description.exits.split("\n").map((line) => `  ${line}`));
   return lines.join("\n");

@@ -10,6 +10,8 @@ export const Exit = {
   /** 128 + the signal's number, as shells report it. */
   interrupted: 130,
   terminated: 143,
+  busError: 135,
+  segmentationFault: 139,
   brokenPipe: 141,
 } as const;
 export type ExitCode = (typeof Exit)[keyof typeof Exit];

@@ -13,6 +13,7 @@ import { matrixCommand } from "./experiments/matrix.ts";
 import { replayCommand } from "./experiments/replay.ts";
 import { scenariosCommand } from "./experiments/scenarios.ts";
 import { stressCommand } from "./experiments/stress.ts";
+import { ioCommand } from "./io/io.ts";
 import { catCommand } from "./image/cat.ts";
 import { fsckCommand } from "./image/fsck.ts";
 import { lsCommand } from "./image/ls.ts";
@@ -28,7 +29,7 @@ const experiments = [
   scenariosCommand,
   designsCommand,
 ];
-const images = [mkfsCommand, fsckCommand, lsCommand, catCommand, statCommand];
+const images = [mkfsCommand, fsckCommand, lsCommand, catCommand, statCommand, ioCommand];
 const commands: readonly Command[] = [...experiments, ...images];
 
 function list(some: readonly Command[]): string[] {

@@ -10,6 +10,7 @@
 //   size (i_size)         announced by readSize and writeSize; what orders them is the design's affair
 //   diskSize, i_blocks,   dataSem held for writing, inside a handle
 //     the extent tree
+//   preallocations        sb.allocMutex; only who holds dataSem for writing adds one
 //   i_links_count         the rwsem of the directory, inside a handle; the orphan list: sb.orphanMutex
 //   rwsem, invalidateSem, truncateMutex, spareSem, spareMutex, mapping   used by designs as they say
 //
@@ -39,6 +40,7 @@ export const Inode = struct("inode", {
   rawAt: u32, // the raw inode in there
   size: f64, // bytes; what readers go by
   diskSize: f64, // what the raw inode says
+  preallocations: u32, // blocks set aside for it: the first of the list
   rwsem: embed(RwSem),
   invalidateSem: embed(RwSem),
   dataSem: embed(RwSem),

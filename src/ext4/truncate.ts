@@ -1,6 +1,7 @@
 // Taking away what lies behind a size.
 
 import { downWrite, upWrite } from "../locks/rwsem.ts";
+import { discardPreallocations } from "./alloc/preallocation.ts";
 import { creditsFor } from "./extents/credits.ts";
 import { removeExtents } from "./extents/remove.ts";
 import type { Inode } from "./inode.ts";
@@ -19,6 +20,7 @@ export function truncateBlocks(inode: Inode, size: number): number {
   const handle = journalStart(sb, creditsFor(sb).remove);
   if (typeof handle === "number") return handle;
   downWrite(inode.dataSem);
+  discardPreallocations(inode);
   const removed = removeExtents(handle, inode, Math.ceil(size / BLOCK_SIZE), MAX_FILE_BLOCKS);
   upWrite(inode.dataSem);
   const stopped = journalStop(handle);

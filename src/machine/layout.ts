@@ -43,6 +43,8 @@ export const Root = {
   design: 17,
   storeLog: 18,
   dirtyPages: 19,
+  freeMap: 20,
+  preallocations: 21,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;

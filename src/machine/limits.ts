@@ -10,6 +10,7 @@ export const TASK_SLOTS = MAX_TASKS + 1;
 export const MAX_PROCESSES = TASK_SLOTS;
 
 export const MAX_INODES = 256; // in memory at once: ENFILE
+export const MAX_PREALLOCATIONS = 256; // runs of blocks set aside: no more are
 export const MAX_FILES = 1024; // open file descriptions of the machine: ENFILE
 export const MAX_DESCRIPTORS = 256; // of one process: EMFILE
 export const MAX_VMAS = 256; // mappings of the machine: ENOMEM

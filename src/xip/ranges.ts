@@ -8,6 +8,7 @@
 import { Errno } from "../machine/errors.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
 import { downWrite, upWrite } from "../locks/rwsem.ts";
+import { discardPreallocations } from "../ext4/alloc/preallocation.ts";
 import { unconvertExtent } from "../ext4/extents/convert.ts";
 import { creditsFor } from "../ext4/extents/credits.ts";
 import { removeExtents } from "../ext4/extents/remove.ts";
@@ -103,6 +104,7 @@ function removeBlocks(inode: Inode, first: number, stop: number): number {
   const handle = journalStart(sb, creditsFor(sb).remove);
   if (typeof handle === "number") return handle;
   downWrite(inode.dataSem);
+  discardPreallocations(inode);
   const error = removeExtents(handle, inode, first, stop);
   upWrite(inode.dataSem);
   const stopped = journalStop(handle);

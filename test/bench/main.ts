@@ -9,6 +9,7 @@ import { benchExplore, benchMemory } from "./explore.ts";
 import { benchExtents } from "./extents.ts";
 import { benchFree } from "./free.ts";
 import { benchRecovery } from "./recovery.ts";
+import { benchNames } from "./names/names.ts";
 import { benchToys } from "./sched.ts";
 import { benchBoot, benchFirstWrites } from "./space.ts";
 
@@ -32,6 +33,10 @@ const sections: Readonly<Record<string, Section>> = {
   extents: { about: "finding, listing and freeing extents, in files of up to 100,000", run: benchExtents },
   damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
   journal: { about: "mounting with a full journal, and with 10,000 damaged ones", run: benchRecovery },
+  names: {
+    about: "files made by one task and by two, and a name found among ten thousand",
+    run: benchNames,
+  },
   boot: { about: "booting a machine, and going back to a snapshot of it", run: benchBoot },
 };
 

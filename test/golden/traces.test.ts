@@ -1,10 +1,11 @@
 // What dax-6.1 says of a file is what Linux 6.1 said, after every single call: result, error, size, content,
 // loaded bytes, and which blocks the file has.
 //
-// Not asserted: which of these blocks are unwritten.  The kernel gives blocks to a written neighbour if
-// they are one run on the media, and zeroes small unwritten extents out if not; which it is depends on
-// where its allocator put them, and ours puts them elsewhere.  The last test prints in how many calls even
-// that is the same.
+// Which of these blocks are unwritten depends on where they lie: the kernel gives blocks to a written
+// neighbour if they are one run on the media, and zeroes small unwritten extents out if not.  So the last test
+// plays all traces as they were recorded, one after another on one file system of mke2fs; there that is the
+// same, too, but for three calls.  What is left open is which processor each call ran on: the kernel has a run
+// for small files for each, and which blocks are free later depends on it.
 
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
@@ -13,9 +14,9 @@ import { SysError } from "../../src/syscalls/error.ts";
 import type { Sys } from "../../src/syscalls/sys.ts";
 import type { Design } from "../../src/xip/design.ts";
 import { designs } from "../../src/xip/designs/index.ts";
-import { e2fsck } from "../support/e2fsprogs.ts";
+import { e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { bootKernel } from "../support/kernel.ts";
-import { cleanImage } from "../support/machine.ts";
+import { imageOf } from "../support/machine.ts";
 import { readTraces, type Trace, type TraceCall } from "./traces.ts";
 
 const design = designs.get("dax-6.1") as Design;
@@ -72,6 +73,14 @@ class Player {
     const { mapping, maxBlocks } = trace.header;
     const length = maxBlocks * 4096 + 65536;
     this.#mapped = mapping === "persistent" ? sys.mmap(length, "rw", "shared", this.fd, 0) : 0;
+  }
+
+  /** Gives the file up. */
+  end(): void {
+    const { maxBlocks } = this.trace.header;
+    if (this.#mapped !== 0) this.sys.munmap(this.#mapped, maxBlocks * 4096 + 65536);
+    this.sys.close(this.fd);
+    this.sys.unlink("/file");
   }
 
   play(call: TraceCall): Seen {
@@ -133,32 +142,55 @@ class Player {
   }
 }
 
-/** Calls whose extents are those of the recording in kind, too; see the last test. */
-let alike = 0;
 let played = 0;
 
 test.each(traces.map((trace) => [trace.header.trace, trace] as const))(
   "trace %i goes as in Linux 6.1",
-  (_, trace) => {
+  (_number, trace) => {
     const { mem, sys } = bootKernel(design, 64 * 1024 * 1024);
     const player = new Player(sys(), trace);
     trace.calls.forEach((call, index) => {
-      const { kinds, ...seen } = player.play(call);
-      const { kinds: right, ...expected } = recorded(call);
+      const { kinds: _, ...seen } = player.play(call);
+      const { kinds: __, ...expected } = recorded(call);
       const context = `call ${index + 1}: ${JSON.stringify({ ...call, extents: undefined })}`;
       expect(seen, context).toEqual(expected);
       played += 1;
-      if (kinds === right) alike += 1;
     });
     player.sys.fsync(player.fd);
-    expect(e2fsck(cleanImage(mem))).toBe("");
+    expect(e2fsck(imageOf(mem))).toBe("");
   },
 );
 
 test("every recorded call has been played", () => {
   const all = traces.reduce((sum, trace) => sum + trace.calls.length, 0);
-  console.log(
-    `golden traces: ${played} of ${all} calls match; extents written and unwritten alike in ${alike}`,
-  );
   expect(played).toBe(all);
+});
+
+test("in the order and on the file system of the recording, the same blocks are unwritten", () => {
+  const { mem, sys } = bootKernel(design, mkfs(256 * 1024 * 1024));
+  const differences: string[] = [];
+  let all = 0;
+  for (const trace of traces) {
+    const player = new Player(sys(), trace);
+    trace.calls.forEach((call, index) => {
+      all += 1;
+      const { kinds } = player.play(call);
+      const { kinds: right } = recorded(call);
+      if (kinds === right) return;
+      const what = JSON.stringify({ ...call, extents: undefined });
+      differences.push(
+        `trace ${trace.header.trace} call ${index + 1} ${what}\n  Linux: ${right}\n  here:  ${kinds}`,
+      );
+    });
+    player.end();
+  }
+  const first = differences[0] ?? "none";
+  console.log(
+    `golden traces: extents written and unwritten alike in ${all - differences.length} of ${all} calls`,
+  );
+  expect(differences.length, `the first of ${differences.length} differences: ${first}`).toBeLessThanOrEqual(
+    3,
+  );
+  expect(sys().sync()).toBeUndefined();
+  expect(e2fsck(imageOf(mem))).toBe("");
 });

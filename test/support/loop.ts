@@ -1,4 +1,4 @@
-// Linux' own ext4 as a witness: an image mounted through a loop device, read only.  That takes Linux, root and
+// Linux' own ext4 as a witness: an image mounted through a loop device.  That takes Linux, root and
 // a loop device; where one of them is missing, tests say so in their titles.
 
 import { spawnSync } from "node:child_process";
@@ -21,13 +21,17 @@ function tool(name: string, args: readonly string[]): { code: number; text: stri
   return { code: ended.status ?? -1, text: `${ended.stdout ?? ""}${ended.stderr ?? ""}` };
 }
 
-/** Mounts an image read only for as long as `use` runs, which gets the folder. */
-export function mountedByLinux<T>(image: Uint8Array, use: (folder: string) => T): T {
+/** Mounts a copy of an image, read only unless it says otherwise, for as long as `use` runs with the folder. */
+export function mountedByLinux<T>(
+  image: Uint8Array,
+  use: (folder: string) => T,
+  access: "ro" | "rw" = "ro",
+): T {
   const place = mkdtempSync(join(tmpdir(), "unwritten-loop-"));
   const [file, folder] = [join(place, "image"), join(place, "mounted")];
   writeFileSync(file, image);
   mkdirSync(folder);
-  const mounted = tool("mount", ["-t", "ext4", "-o", "ro,loop", file, folder]);
+  const mounted = tool("mount", ["-t", "ext4", "-o", `${access},loop`, file, folder]);
   try {
     if (mounted.code !== 0) throw new Error(`mount: ${mounted.text}`);
     return use(folder);

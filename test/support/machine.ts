@@ -10,8 +10,7 @@ import { initLockdep } from "../../src/locks/lockdep.ts";
 import { initInodes } from "../../src/ext4/inodes/cache.ts";
 import { makeFileSystem } from "../../src/ext4/mkfs/mkfs.ts";
 import { initSuperBlock, mount, type MountOptions } from "../../src/ext4/mount/mount.ts";
-import { freeze } from "../../src/ext4/journal/commit.ts";
-import { superBlock, type SuperBlock } from "../../src/ext4/super.ts";
+import type { SuperBlock } from "../../src/ext4/super.ts";
 
 export interface MachineOptions extends MountOptions {
   /** The media's bytes; otherwise our own mkfs makes `size` bytes. */
@@ -39,8 +38,7 @@ export function mountedMachine(options: MachineOptions = {}): { mem: Memory; sb:
   const mem = bareMachine(options);
   const made = options.image === undefined ? makeFileSystem(mem) : undefined;
   if (made !== undefined) throw new Error(made.message);
-  const { extent_max_zeroout_kb } = options;
-  const sb = mount(mem, extent_max_zeroout_kb === undefined ? {} : { extent_max_zeroout_kb });
+  const sb = mount(mem, options);
   if ("message" in sb) throw new Error(sb.message);
   return { mem, sb };
 }
@@ -48,11 +46,4 @@ export function mountedMachine(options: MachineOptions = {}): { mem: Memory; sb:
 /** The media's bytes as they are; commit first for what is in memory only. */
 export function imageOf(mem: Memory): Uint8Array {
   return mem.read(mediaAt(mem, 0), header(mem).media.length);
-}
-
-/** The media's bytes as an unmount would leave them. */
-export function cleanImage(mem: Memory): Uint8Array {
-  const error = freeze(superBlock(mem));
-  if (error < 0) throw new Error(`freeze returned ${error}`);
-  return imageOf(mem);
 }

@@ -158,8 +158,8 @@ const calls: ((a: number, b: number, c: number) => unknown)[] = [
   (a) => sys.fsync(a),
 ];
 
-/** A signal stops after what was stored; a full file system keeps what it gave. */
-const mayHaveChanged = new Set(["ENOSPC", "SIGBUS", "SIGSEGV"]);
+/** A signal stops after what was stored; a full file system keeps what it gave, a copy that faults its block. */
+const mayHaveChanged = new Set(["EFAULT", "ENOSPC", "SIGBUS", "SIGSEGV"]);
 
 function tryCall(call: () => unknown, shown: string): void {
   const before = hashState(kernel.mem);

@@ -1,10 +1,10 @@
 // mkfs: makes an ext4 image, with the options of mke2fs.
 //
-// It is written beside its final name and renamed when it is whole: whatever happens, nothing half-made is
-// left, and an image that is replaced is replaced at once.  Only the blocks of the new file system are written,
-// into a file with holes, so that an image of many GiB takes neither memory nor disk of that size.
+// Whatever happens, nothing half-made is left, and an image that is replaced is replaced at once.  Only the blocks
+// of the new file system are written, into a file with holes, so that an image of many GiB takes neither memory nor
+// disk of that size.
 import { randomUUID } from "node:crypto";
-import { lstat, open, realpath, rename, rm } from "node:fs/promises";
+import { lstat, realpath, type FileHandle } from "node:fs/promises";
 import type { ImagePlan, MkfsOptions } from "../../lab/mkfs.ts";
 import { DEFAULT_MEDIA, GIB, MAX_MEDIA, MIN_MEDIA } from "../../machine/limits.ts";
 import { count, flag, many, size, text, type Values } from "../arguments.ts";
@@ -15,6 +15,7 @@ import { print, printJson } from "../terminal/output.ts";
 import { bytes, counted } from "../terminal/words.ts";
 import { extended, journalSize, number, uuidFrom } from "./mkfs-options.ts";
 import { asRefusal } from "./reason.ts";
+import { replaceFile, writeAt } from "./replace.ts";
 
 const MAX_IMAGE = 16_384 * GIB;
 const ANY = { min: 0, max: Number.MAX_SAFE_INTEGER };
@@ -113,33 +114,21 @@ function optionsFrom(values: Values<typeof options>): MkfsOptions {
 }
 
 async function make(plan: ImagePlan, final: string, image: string, signal: AbortSignal): Promise<void> {
-  const temporary = `${final}.${process.pid}.tmp`;
   try {
-    await writeSparse(temporary, plan, signal);
-    if (!signal.aborted) await rename(temporary, final);
+    await replaceFile(final, (file) => writeSparse(file, plan, signal));
   } catch (error) {
     if (error !== signal.reason) throw asRefusal(error, image);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 
-/** Writes a new file, with holes where there are only zeros.  Throws the signal's reason when it is aborted. */
-async function writeSparse(path: string, plan: ImagePlan, signal: AbortSignal): Promise<void> {
+/** Leaves holes where there are only zeros.  Throws the signal's reason when it is aborted. */
+async function writeSparse(file: FileHandle, plan: ImagePlan, signal: AbortSignal): Promise<void> {
   const { writeImage } = await import("../../lab/mkfs.ts");
-  const file = await open(path, "wx");
-  try {
-    await file.truncate(plan.size);
-    await writeImage(plan, async (content, position) => {
-      signal.throwIfAborted();
-      for (let done = 0; done < content.length;) {
-        const { bytesWritten } = await file.write(content, done, content.length - done, position + done);
-        done += bytesWritten;
-      }
-    });
-  } finally {
-    await file.close();
-  }
+  await file.truncate(plan.size);
+  await writeImage(plan, async (content, position) => {
+    signal.throwIfAborted();
+    await writeAt(file, content, position);
+  });
 }
 
 function whatIsMade({ layout, identity, size: length, features }: ImagePlan) {

@@ -2,6 +2,7 @@
 // a machine boots from a copy of the bytes.
 import { Refusal } from "../exit.ts";
 import { asRefusal, reason } from "./reason.ts";
+import type { Machine } from "../../lab/machine.ts";
 import type { Sys } from "../../syscalls/sys.ts";
 
 export interface Place {
@@ -30,16 +31,32 @@ export async function readImage(image: string): Promise<Uint8Array> {
   }
 }
 
+export interface Mounting {
+  readonly design: string;
+  readonly options?: Readonly<Record<string, string>>;
+}
+
+/** A machine with the image in it; the file is only read. */
+export async function bootImage(
+  image: string,
+  bytes: Uint8Array,
+  { design, options = {} }: Mounting,
+): Promise<Machine> {
+  const { boot } = await import("../../lab/machine.ts");
+  const { optionsFromText } = await import("../../lab/options.ts");
+  const { UsageError } = await import("../../lab/usage.ts");
+  try {
+    return await boot({ design, image: bytes, options: optionsFromText(options) });
+  } catch (error) {
+    throw error instanceof UsageError ? new Refusal(`${image}: ${error.message}`) : error;
+  }
+}
+
 /** Mounts an image and runs `work` with its system calls.  An error of a call names the file in the image. */
 export async function withImage<T>(place: Place, work: (sys: Sys) => T | Promise<T>): Promise<T> {
   const bytes = await readImage(place.image);
-  const { boot } = await import("../../lab/machine.ts");
-  const { UsageError } = await import("../../lab/usage.ts");
   const { SysError } = await import("../../syscalls/error.ts");
-  const machine = await boot({ design: "ext4-xip-serialized", image: bytes }).catch((error: unknown) => {
-    if (error instanceof UsageError) throw new Refusal(`${place.image}: ${error.message}`);
-    throw error;
-  });
+  const machine = await bootImage(place.image, bytes, { design: "ext4-xip-serialized" });
   try {
     return await work(machine.sys());
   } catch (error) {

@@ -2,8 +2,9 @@
 import { command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { print, printJson } from "../terminal/output.ts";
-import { bytes, counted, grouped } from "../terminal/words.ts";
+import { counted, grouped } from "../terminal/words.ts";
 import type { Sys } from "../../syscalls/sys.ts";
+import { extentLine } from "./extents.ts";
 import { isDirectory, isSymlink, modeText, timeText, typeName } from "./mode.ts";
 import { placeOf, withImage } from "./open.ts";
 
@@ -66,10 +67,6 @@ function describe(known: Known): string {
     `  changed ${timeText(known.mtimeMs)} UTC`,
     `  extents ${known.extents.length === 0 ? "none" : known.extents.length}`,
   ];
-  for (const { logical, physical, length, unwritten } of known.extents) {
-    lines.push(
-      `    ${grouped(logical)} + ${grouped(length)} (${bytes(length)}) at ${grouped(physical)}, ${unwritten ? "unwritten" : "written"}`,
-    );
-  }
+  for (const extent of known.extents) lines.push(`    ${extentLine(extent)}`);
   return lines.join("\n");
 }

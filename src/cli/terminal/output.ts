@@ -22,6 +22,11 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
+/** A line on stderr as it stands. */
+export function printError(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
 export function complain(sentence: string): void {
   process.stderr.write(`unwritten: ${sentence}\n`);
 }

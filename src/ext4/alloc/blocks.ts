@@ -1,7 +1,7 @@
 // The block allocator: a first fit that starts at a goal, over the groups' bitmaps.
 //
-// A freed block may be handed out again when the transaction that freed it is durable, without a journal at once
-// (journal/held.ts).  It keeps its bytes: what its last owner wrote is what the next one must never show.
+// A freed block may be handed out again at once, and keeps its bytes: what its last owner wrote is what
+// the next one must never show.
 //
 // Lock: sb.allocMutex, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
 
@@ -11,12 +11,13 @@ import { releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
-import { heldCount, holdBlocks, nextHeld, nextNotHeld } from "../journal/held.ts";
 import type { Handle } from "../journal/state.ts";
 import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
 import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
+import { loadGroup, markFreed, markUsed } from "./free-map.ts";
+import { findRun } from "./search.ts";
 
 /** Consecutive media blocks. */
 export interface Run {
@@ -38,18 +39,36 @@ export function freeCredits(sb: SuperBlock, count: number): number {
  */
 export function allocateBlocks(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
   mutexLock(sb.allocMutex);
-  const found = search(
-    sb,
-    goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock,
-    count,
-  );
-  const result = typeof found === "number" ? found : take(handle, sb, found);
+  const place = goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock;
+  const result = sb.mballoc === 0 ? fromGoal(handle, sb, place, count) : nearGoal(handle, sb, place, count);
   mutexUnlock(sb.allocMutex);
   return result;
 }
 
+function fromGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+  const found = search(sb, goal, count);
+  return typeof found === "number" ? found : take(handle, sb, found);
+}
+
+/** In the goal's group, if it has such a run. */
+function nearGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+  const wish = { count, group: groupOf(sb, goal), first: 0, data: false };
+  const found = findRun(sb, wish);
+  return typeof found === "number" ? found : takeFound(handle, sb, found);
+}
+
+/** Marks a run that `findRun` gave as used, on media and in the map.  It lies in one group. */
+export function takeFound(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+  const result = take(handle, sb, run);
+  if (typeof result !== "number") markUsed(sb, run.start, run.count);
+  return result;
+}
+
+const groupOf = (sb: SuperBlock, block: number): number =>
+  Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+
 function search(sb: SuperBlock, goal: number, count: number): Run | number {
-  const home = Math.floor((goal - sb.firstDataBlock) / sb.blocksPerGroup);
+  const home = groupOf(sb, goal);
   const goalBit = goal - firstBlockOf(sb, home);
   let best: Run | undefined;
   // The goal's group comes twice: from the goal on, and at the end up to it.
@@ -79,33 +98,25 @@ function searchGroup(
   const bitmap = raw.bg_free_blocks_count_lo === 0 ? undefined : getBlockBitmap(sb, group, raw);
   releaseGroup(descriptors);
   if (bitmap === undefined || typeof bitmap === "number") return bitmap;
-  const run = longestRun(bitmap, firstBlockOf(sb, group), from, to, count, startsAtGoal);
+  const run = longestRun(bitmap, from, to, count, startsAtGoal);
   releaseBuffer(bitmap);
   if (run === undefined) return undefined;
   return { start: firstBlockOf(sb, group) + run.start, count: run.count };
 }
 
-/** The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `from` wins if `prefer` is set. */
+/** The first run of `count` free bits, or the longest; one that starts at `from` wins if `prefer` is set. */
 function longestRun(
   bitmap: Buffer,
-  first: number,
   from: number,
   to: number,
   count: number,
   prefer: boolean,
 ): Run | undefined {
-  const { mem, data } = bitmap;
-  const holds = heldCount(mem) > 0;
   let best: Run | undefined;
   for (let bit = from; bit < to;) {
-    const start = nextBit(mem, data, 0, bit, to);
-    if (holds && start < to && nextHeld(mem, first + start, first + start + 1) === first + start) {
-      bit = nextNotHeld(mem, first + start, first + to) - first;
-      continue;
-    }
+    const start = nextBit(bitmap.mem, bitmap.data, 0, bit, to);
     if (start === to) break;
-    let end = nextBit(mem, data, 1, start, Math.min(to, start + count));
-    if (holds) end = nextHeld(mem, first + start, first + end) - first;
+    const end = nextBit(bitmap.mem, bitmap.data, 1, start, Math.min(to, start + count));
     if (best === undefined || end - start > best.count) best = { start, count: end - start };
     if (best.count >= count || (prefer && start === from)) break;
     bit = end;
@@ -113,11 +124,11 @@ function longestRun(
   return best;
 }
 
-/** Marks a free run as used; it lies in one group. */
-function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+/** Marks a free run as used on media; it lies in one group. */
+export function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
   // A bitmap may lie: the file system's own structures are nobody's data.
   if (overlapsMetadata(sb, run.start, run.count)) return damaged(sb.mem, "ownBlock", run.start);
-  const group = Math.floor((run.start - sb.firstDataBlock) / sb.blocksPerGroup);
+  const group = groupOf(sb, run.start);
   const bit = run.start - firstBlockOf(sb, group);
   const result = mark(handle, sb, group, bit, bit + run.count, 1);
   return result < 0 ? result : run;
@@ -140,11 +151,13 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
 function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
   if (overlapsMetadata(sb, start, count)) return damaged(sb.mem, "ownBlock", start);
   for (let block = start; block < start + count;) {
-    const group = Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+    const group = groupOf(sb, block);
     const first = firstBlockOf(sb, group);
     const end = Math.min(start + count, first + blocksOf(sb, group));
-    const result = mark(handle, sb, group, block - first, end - first, 0);
+    const result =
+      (sb.mballoc === 0 ? 0 : loadGroup(sb, group)) || mark(handle, sb, group, block - first, end - first, 0);
     if (result < 0) return result;
+    if (sb.mballoc !== 0) markFreed(sb, block, end - block);
     block = end;
   }
   return 0;
@@ -183,7 +196,6 @@ function markIn(
     raw.bg_free_blocks_count_lo = left;
     raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
     dirtyMetadata(handle, descriptors);
-    if (value === 0) holdBlocks(sb.mem, firstBlockOf(sb, group) + from, to - from);
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }

@@ -2,13 +2,16 @@
 
 import { assertHeldWrite } from "../../locks/lockdep.ts";
 import { note, Note } from "../../machine/trace.ts";
-import { allocateBlocks, freeBlocks } from "../alloc/blocks.ts";
-import { addBlocks, type Inode } from "../inode.ts";
+import { allocateBlocks, freeBlocks, type Run } from "../alloc/blocks.ts";
+import { allocateFileBlocks } from "../alloc/file-blocks.ts";
+import type { Place } from "../alloc/normalize.ts";
+import { discardPreallocations } from "../alloc/preallocation.ts";
+import { addBlocks, isFile, type Inode } from "../inode.ts";
 import type { Handle } from "../journal/state.ts";
-import { entryCount } from "../media/extent.ts";
+import { entryCount, MAX_FILE_BLOCKS } from "../media/extent.ts";
 import { superBlock } from "../super.ts";
 import { continues, extentOf, insertExtent, joins, longest, mergeWithNext, setExtent } from "./edit.ts";
-import type { State, Extent } from "./extent.ts";
+import { State, type Extent } from "./extent.ts";
 import { nextStart } from "./find.ts";
 import { goalFor } from "./goal.ts";
 import { lift, makeRoom } from "./grow.ts";
@@ -50,11 +53,12 @@ function fill(
   if (there !== undefined && block < there.start + there.length) return there;
   const space = nextStart(mem, path.leaf, path.position, path.end) - block;
   const sb = superBlock(mem);
-  const run = allocateBlocks(handle, sb, goalFor(path, block), Math.min(count, space));
+  const run = allocateRun(handle, path, block, Math.min(count, space), state);
   if (typeof run === "number") return run;
   const extent: Extent = { start: block, length: run.count, media: run.start, state };
   const inserted = insert(handle, path, extent);
   if (inserted < 0) {
+    discardPreallocations(inode);
     freeBlocks(handle, sb, run.start, run.count);
     return inserted;
   }
@@ -63,6 +67,45 @@ function fill(
   const closed = closeNode(handle, path, 0) || lift(handle, path);
   return closed < 0 ? closed : extent;
 }
+
+function allocateRun(
+  handle: Handle,
+  path: Path,
+  block: number,
+  count: number,
+  state: typeof State.unwritten | typeof State.written,
+): Run | number {
+  const { inode } = path;
+  const sb = superBlock(path.mem);
+  const goal = goalFor(path, block);
+  if (sb.mballoc === 0 || !isFile(inode)) return allocateBlocks(handle, sb, goal, count);
+  const right = rightNeighbour(path);
+  if (typeof right === "number") return right;
+  // What is reserved unwritten was asked for as it is; what is written may go on.
+  const exact = state === State.unwritten && count <= longest(state);
+  const left = leftNeighbour(path);
+  return allocateFileBlocks(handle, { inode, logical: block, count, goal, exact, left, right });
+}
+
+/** The last block before the hole that a path leads to.  kernel: ext4_ext_search_left */
+function leftNeighbour({ mem, leaf, position }: Path): Place | undefined {
+  if (position < 0) return undefined;
+  const { start, length, media } = extentOf(mem, leaf, position);
+  return { logical: start + length - 1, media: media + length - 1 };
+}
+
+/** The first one behind it.  kernel: ext4_ext_search_right */
+function rightNeighbour({ inode, mem, leaf, position, end }: Path): Place | undefined | number {
+  if (position + 1 < entryCount(mem, leaf)) return firstOf(extentOf(mem, leaf, position + 1));
+  if (end === MAX_FILE_BLOCKS) return undefined;
+  const next = new Path(inode);
+  const led = descend(next, end);
+  const right = led < 0 ? led : firstOf(extentOf(mem, next.leaf, 0));
+  releasePath(next);
+  return right;
+}
+
+const firstOf = ({ start, media }: Extent): Place => ({ logical: start, media });
 
 /** Adds an extent to the tree, alone or to a neighbour.  The path leads to its first block. */
 function insert(handle: Handle, path: Path, extent: Extent): number {

@@ -66,8 +66,6 @@ function changeNext(handle: Handle, path: Path, block: number, end: number, to: 
   const converted = changePiece(handle, path, extent, wanted);
   if (converted < 0) return converted;
   note(mem, to === State.written ? Note.convert : Note.unconvert, inode.number, wanted.start, wanted.length);
-  const lifted = lift(handle, path);
-  if (lifted < 0) return lifted;
   return wanted.start + wanted.length;
 }
 
@@ -79,12 +77,12 @@ function part(extent: Extent, start: number, end: number, state: Target): Extent
 function changePiece(handle: Handle, path: Path, extent: Extent, wanted: Extent): number {
   const opened = openNode(handle, path, path.depth);
   if (opened < 0) return opened;
-  if (!takenByNeighbour(path, extent, wanted)) {
-    const piece = wanted.state === State.written ? withZeroOut(path.inode, extent, wanted) : wanted;
-    if (piece.length === extent.length) changeWhole(path, piece);
-    else if (!takenByNeighbour(path, extent, piece)) return split(handle, path, extent, piece);
-  }
-  return closeNode(handle, path, path.depth);
+  if (takenByNeighbour(path, extent, wanted)) return closeNode(handle, path, path.depth);
+  const piece = wanted.state === State.written ? withZeroOut(path.inode, extent, wanted) : wanted;
+  if (piece.length === extent.length) changeWhole(path, piece);
+  else if (!takenByNeighbour(path, extent, piece))
+    return split(handle, path, extent, piece) || lift(handle, path);
+  return closeNode(handle, path, path.depth) || lift(handle, path);
 }
 
 function changeWhole(path: Path, piece: Extent): void {

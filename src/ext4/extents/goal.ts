@@ -1,7 +1,9 @@
 // Where new blocks of a file should lie: beside what it has.
 
 import { entryBlock, entryCount, extentMedia } from "../media/extent.ts";
-import type { Inode } from "../inode.ts";
+import { ROOMY_FLEX } from "../alloc/search.ts";
+import { firstBlockOf } from "../group.ts";
+import { isFile, type Inode } from "../inode.ts";
 import { superBlock } from "../super.ts";
 import type { Path } from "./path.ts";
 
@@ -15,7 +17,12 @@ export function goalFor(path: Path, block = 0): number {
   return goal > 0 && goal < superBlock(mem).blockCount ? goal : extentMedia(mem, leaf, nearest);
 }
 
+/** kernel: ext4_inode_to_goal_block */
 function firstOfGroup(inode: Inode): number {
   const sb = superBlock(inode.mem);
-  return Math.floor((inode.number - 1) / sb.inodesPerGroup) * sb.blocksPerGroup;
+  const group = Math.floor((inode.number - 1) / sb.inodesPerGroup);
+  const { groupsPerFlex } = sb;
+  if (sb.mballoc === 0 || groupsPerFlex < ROOMY_FLEX) return firstBlockOf(sb, group);
+  // The first group of a flexible one is left to directories.
+  return firstBlockOf(sb, group - (group % groupsPerFlex) + (isFile(inode) ? 1 : 0));
 }

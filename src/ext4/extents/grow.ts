@@ -5,7 +5,7 @@
 import { Errno } from "../../machine/errors.ts";
 import { allocateBlocks, freeBlocks } from "../alloc/blocks.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
-import { addBlocks, treeRoot } from "../inode.ts";
+import { addBlocks, treeRoot, type Inode } from "../inode.ts";
 import { dirtyMetadata, forget, getCreateAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import {
@@ -124,6 +124,11 @@ function newNode(handle: Handle, path: Path, depth: number): Buffer | number {
 export function freeNode(handle: Handle, path: Path, block: number): number {
   forget(handle, block);
   return freeBlocks(handle, superBlock(path.mem), block, 1);
+}
+
+/** Whether a tree that has lost extents stays as high as it was, until some are added: as in Linux. */
+export function leavesHeight({ mem }: Inode): boolean {
+  return superBlock(mem).mballoc !== 0;
 }
 
 /**

@@ -5,6 +5,7 @@
 // whole tree.  The only thing that needs space is a hole in the middle of one extent, and that comes first.
 
 import { assertHeldWrite } from "../../locks/lockdep.ts";
+import { Errno } from "../../machine/errors.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { freeBlocks } from "../alloc/blocks.ts";
 import type { Buffer } from "../buffer.ts";
@@ -15,7 +16,7 @@ import { entryBlock, entryCount, initNode, maxEntries } from "../media/extent.ts
 import { superBlock } from "../super.ts";
 import { extentOf, insertExtent, removeEntries, setExtent } from "./edit.ts";
 import type { Extent } from "./extent.ts";
-import { freeNode, lift, makeRoom } from "./grow.ts";
+import { freeNode, leavesHeight, lift, makeRoom } from "./grow.ts";
 import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from "./path.ts";
 
 /**
@@ -39,19 +40,22 @@ export function removeExtents(handle: Handle, inode: Inode, first: number, end: 
     // A first leaf may start behind the range.
     upTo = path.position < 0 ? first : Math.min(upTo - 1, leafStart);
   }
-  result ||= descend(path, 0) || lift(handle, path);
+  if (!leavesHeight(inode)) result ||= descend(path, 0) || lift(handle, path);
   releasePath(path);
   return result;
 }
 
-/** Where the range lies inside one extent, makes two of it, so that removing needs no more space. */
+/** Where the range ends inside an extent, makes two of it, so that removing needs no more space. */
 function cutInTwo(handle: Handle, path: Path, first: number, end: number): number {
   const { mem } = path;
-  const found = descend(path, first);
+  const found = descend(path, end - 1);
   if (found < 0 || path.position < 0) return found;
   const extent = extentOf(mem, path.leaf, path.position);
-  if (extent.start >= first || extent.start + extent.length <= end) return 0;
-  const result = makeRoom(handle, path, first, 1) || openNode(handle, path, path.depth);
+  if (extent.start >= end || extent.start + extent.length <= end) return 0;
+  const roomy = makeRoom(handle, path, end - 1, 1);
+  // Only a range in the middle needs the second entry: any other goes on without.
+  if (roomy === -Errno.ENOSPC && extent.start >= first) return 0;
+  const result = roomy || openNode(handle, path, path.depth);
   if (result < 0) return result;
   const { leaf, position } = path;
   setExtent(mem, leaf, position, { ...extent, length: end - extent.start });

@@ -22,6 +22,7 @@ import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { allocateInode, freeInode } from "../alloc/inodes.ts";
+import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { checkRoot } from "../extents/check.ts";
@@ -169,8 +170,7 @@ function take(inode: Inode, buffer: Buffer, number: number): void {
   inode.flags = raw.i_flags;
   inode.size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
   inode.diskSize = inode.size;
-  const directory = (inode.mode & Mode.type) === Mode.directory;
-  initRwSem(inode.rwsem, LockClass[directory ? "directory.rwsem" : "inode.rwsem"]);
+  initRwSem(inode.rwsem, classOf(inode));
   initRwSem(inode.invalidateSem, LockClass["inode.invalidateSem"]);
   initRwSem(inode.dataSem, LockClass["inode.dataSem"]);
   initMutex(inode.truncateMutex, LockClass["inode.truncateMutex"]);
@@ -178,6 +178,9 @@ function take(inode: Inode, buffer: Buffer, number: number): void {
   initMutex(inode.spareMutex, LockClass["inode.spareMutex"]);
   initMapping(inode.mapping, number);
 }
+
+const classOf = (inode: Inode): LockClass =>
+  LockClass[isDirectory(inode) ? "directory.rwsem" : "inode.rwsem"];
 
 /** Whether we can read what the inode's blocks hold: 0 or the error. */
 function checkMapping(inode: Inode): number {
@@ -219,6 +222,7 @@ export function iput(inode: Inode): number {
 }
 
 function giveUp(inode: Inode): void {
+  discardPreallocations(inode);
   releaseBuffer(bufferAt(inode.mem, inode.bufferAt));
   leave(inode);
 }
@@ -291,6 +295,8 @@ function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, directory: Inode,
   const generation = (raw.i_generation + 1) >>> 0;
   mem.fill(inode.rawAt, 0, sb.inodeSize);
   inode.mode = mode;
+  // `take` went by what the number stood for before.
+  initRwSem(inode.rwsem, classOf(inode));
   inode.generation = generation;
   inode.flags = InodeFlag.extents;
   inode.size = 0;

@@ -8,13 +8,14 @@ import type { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
+import { clearFreeMap, initFreeMap } from "../alloc/free-map.ts";
+import { initPreallocations } from "../alloc/preallocation.ts";
 import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
 import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { isDirectory } from "../inode.ts";
 import { iget, inodeAt, iput } from "../inodes/cache.ts";
-import { freeze, thaw } from "../journal/commit.ts";
+import { commit } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
-import { openJournal } from "../journal/open.ts";
 import { checkGroups } from "./groups.ts";
 import { ROOT_INODE } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
@@ -27,6 +28,8 @@ import { readSuperBlock, wrongState } from "./superblock.ts";
 export interface MountOptions {
   /** Zero out and write a short unwritten extent whole rather than split it, up to so many KiB.  0: never. */
   readonly extent_max_zeroout_kb?: number;
+  /** Allocate as Linux does: set blocks aside for what files will want, reuse freed ones after a commit only.  0: no. */
+  readonly mballoc?: number;
 }
 
 /** Why an image is not mounted, in one sentence. */
@@ -44,6 +47,8 @@ export function initSuperBlock(mem: Memory): void {
   initMutex(sb.sparseMutex, LockClass["sb.sparseMutex"]);
   sb.ownBlocksAt = allocateControl(mem, Math.ceil(header(mem).media.length / BLOCK_SIZE / 8));
   initFindings(mem);
+  initFreeMap(mem);
+  initPreallocations(mem);
   initBuffers(mem);
   initJournal(mem);
 }
@@ -61,6 +66,8 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     return { message: state };
   }
   sb.zerooutKb = options.extent_max_zeroout_kb ?? 0;
+  sb.mballoc = options.mballoc ?? 0;
+  clearFreeMap(sb);
   const buffer = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
   if (typeof buffer === "number") return { message: "there is no memory for the superblock" };
   setKind(buffer, Kind.superblock);
@@ -76,14 +83,7 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     const why = takeFinding(mem, root) ?? "the root directory cannot be read";
     return { message: `${why} (${errnoName(root)}): run e2fsck on the image first` };
   }
-  const journal = openJournal(sb, raw);
-  if (journal !== undefined) {
-    iput(inodeAt(mem, sb.rootAt));
-    forgetAll(sb);
-    return { message: journal };
-  }
   sb.mounted = 1;
-  thaw(sb);
   const orphans = cleanUpOrphans(sb);
   if (orphans === undefined) return sb;
   unmount(sb);
@@ -128,7 +128,7 @@ function forgetAll(sb: SuperBlock): number {
 
 /** Writes what has changed and forgets all buffers.  -EBUSY while somebody holds one: it stays mounted. */
 export function unmount(sb: SuperBlock): number {
-  const result = freeze(sb);
+  const result = commit(sb);
   if (result < 0) return result;
   const { superBuffer } = sb;
   iput(inodeAt(sb.mem, sb.rootAt));
@@ -137,7 +137,6 @@ export function unmount(sb: SuperBlock): number {
     const again = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
     sb.superBuffer = typeof again === "number" ? superBuffer : again.at;
     keepRoot(sb);
-    thaw(sb);
     return busy;
   }
   sb.mounted = 0;

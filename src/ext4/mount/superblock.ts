@@ -147,6 +147,8 @@ function fillIn(sb: SuperBlock, raw: Raw): void {
   sb.featureCompat = raw.s_feature_compat;
   sb.featureIncompat = raw.s_feature_incompat;
   sb.featureReadOnly = raw.s_feature_ro_compat;
+  const flexible = (sb.featureIncompat & Incompat.flex_bg) !== 0;
+  sb.groupsPerFlex = flexible ? 2 ** Math.min(31, raw.s_log_groups_per_flex) : 1;
   const keeps = (sb.featureCompat & (Compat.resize_inode | Compat.sparse_super2)) !== 0;
   sb.reservedDescriptorBlocks = keeps ? raw.s_reserved_gdt_blocks : 0;
   // Until group descriptors are checked, no block is known as the file system's own.

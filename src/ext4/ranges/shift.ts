@@ -7,9 +7,10 @@
 
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import { note, Note } from "../../machine/trace.ts";
+import { discardPreallocations } from "../alloc/preallocation.ts";
 import { creditsFor } from "../extents/credits.ts";
 import { extentOf, insertExtent, mergeWithNext, setExtent } from "../extents/edit.ts";
-import { lift, makeRoom } from "../extents/grow.ts";
+import { leavesHeight, lift, makeRoom } from "../extents/grow.ts";
 import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from "../extents/path.ts";
 import type { Inode } from "../inode.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
@@ -32,7 +33,7 @@ export function shiftExtents(inode: Inode, start: number, distance: number): num
     if (next < 0) return next;
     at = next;
   }
-  return lower(inode);
+  return leavesHeight(inode) ? 0 : lower(inode);
 }
 
 /** Above every block number: there is no further leaf. */
@@ -63,7 +64,9 @@ function cutAt(inode: Inode, block: number): number {
 }
 
 function cut(handle: Handle, path: Path, block: number): number {
-  const { mem } = path;
+  const { mem, inode } = path;
+  // They go with blocks of the file, and these get other numbers.
+  discardPreallocations(inode);
   const found = descend(path, block);
   if (found < 0 || path.position < 0) return found;
   const extent = extentOf(mem, path.leaf, path.position);

@@ -36,7 +36,7 @@ export function bootMemory({ image, size, options }: MachineSpec, used?: Memory)
     mem.fill(mediaAt(mem, 0), STALE, length);
     makeFileSystem(mem);
   } else mem.write(mediaAt(mem, 0), image);
-  const mounted = mount(mem, { extent_max_zeroout_kb: options.extent_max_zeroout_kb ?? 0 });
+  const mounted = mount(mem, options);
   if ("message" in mounted) throw new UsageError(mounted.message);
   return mem;
 }

@@ -40,7 +40,7 @@ export const design: Design = {
   summary: "iomap DAX: zero and convert in one transaction before the copy; reads never convert",
   source: "fs/dax.c, fs/ext4/inode.c, extents.c and file.c, Linux 6.1",
   sound: false,
-  options: { extent_max_zeroout_kb: 32 },
+  options: { extent_max_zeroout_kb: 32, mballoc: 1 },
   locks: {
     read: "i_rwsem shared",
     write: "i_rwsem; handle and dataSem to map what is not written; then entries, to take out zero pages",

@@ -1,0 +1,60 @@
+// Commands about the shell itself, and names of xfs_io that mean something on XFS only.
+import { Failure } from "../input.ts";
+import type { Session } from "../session.ts";
+import { usage, type ShellCommand } from "../shell.ts";
+
+/** `list` gives all commands, in order. */
+export function shellCommands(list: () => readonly ShellCommand[]): readonly ShellCommand[] {
+  return [
+    {
+      name: "help",
+      alias: "?",
+      takes: "[command]",
+      does: "list the commands, or tell about one",
+      words: [0, 1],
+      needs: "nothing",
+      once: true,
+      run(session, { rest: [name] }) {
+        if (name === undefined) {
+          for (const command of list()) if (command.needs !== "xfs") session.out(usage(command));
+          session.out("\nUse 'help commandname' for extended help.");
+        } else {
+          helpOf(
+            session,
+            name,
+            list().find((one) => one.name === name || one.alias === name),
+          );
+        }
+      },
+    },
+    {
+      name: "quit",
+      alias: "q",
+      does: "leave; the image is written back",
+      words: [0, Infinity],
+      needs: "nothing",
+      once: true,
+      run(session) {
+        session.ended = true;
+      },
+    },
+    ...["extsize", "cowextsize", "bmap", "resblks"].map((name): ShellCommand => ({
+      name,
+      does: "of XFS only",
+      words: [0, Infinity],
+      needs: "xfs",
+      run() {
+        throw new Failure(`${name} is a command of XFS`);
+      },
+    })),
+  ];
+}
+
+function helpOf(session: Session, name: string, command: ShellCommand | undefined): void {
+  if (command === undefined) {
+    session.out(`command ${name} not found`);
+    return;
+  }
+  session.out(usage(command));
+  if (command.details !== undefined) session.out(`\n${command.details}\n`);
+}

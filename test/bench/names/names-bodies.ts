@@ -1,0 +1,28 @@
+// What the threads of the figures on names do: files made in a directory of the task's own, and taken away.
+
+import type { Memory } from "../../../src/machine/memory.ts";
+import { Sys } from "../../../src/syscalls/sys.ts";
+import { designs } from "../../../src/xip/designs/index.ts";
+import type { Design } from "../../../src/xip/design.ts";
+import { median } from "../figures.ts";
+
+const design = designs.get("ext4-xip-serialized") as Design;
+
+/** Files made a second, the median of the rounds. */
+export function make(mem: Memory, files: number, rounds: number, task: number): number {
+  const sys = new Sys(mem, design, task);
+  const bytes = new Uint8Array(4096).fill(task + 1);
+  const paths = Array.from({ length: files }, (_, index) => `/${task}/file-${index}`);
+  const rates: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const begin = performance.now();
+    for (const path of paths) {
+      const fd = sys.open(path, "w");
+      sys.pwrite(fd, bytes, 0);
+      sys.close(fd);
+    }
+    rates.push((files / (performance.now() - begin)) * 1000);
+    for (const path of paths) sys.unlink(path);
+  }
+  return median(rates);
+}

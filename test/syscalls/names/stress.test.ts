@@ -1,0 +1,51 @@
+// Names under several tasks: on real threads with lockdep and e2fsck as witnesses, and in every schedule of a bound.
+
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { check } from "../../../src/ext4/check/check.ts";
+import { inodesInMemory } from "../../../src/ext4/inodes/cache.ts";
+import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
+import { superBlock } from "../../../src/ext4/super.ts";
+import { explore } from "../../../src/index.ts";
+import { MIB } from "../../../src/machine/limits.ts";
+import { designs } from "../../../src/xip/designs/index.ts";
+import type { Design } from "../../../src/xip/design.ts";
+import { imageNow } from "../../ext4/model.ts";
+import { e2fsck } from "../../support/e2fsprogs.ts";
+import { bootKernel } from "../../support/kernel.ts";
+import { startThreads } from "../../support/threads.ts";
+
+const threads = startThreads(2, new URL("./stress-bodies.js", import.meta.url).href);
+afterAll(() => threads.close());
+
+const scenarioAt = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+const bounds = { design: "ext4-xip-serialized", strategy: "exhaustive", preemptions: 2 } as const;
+
+test("two threads that make, move, link and remove the same names leave a spotless tree", async () => {
+  const { mem, sys } = bootKernel(designs.get("ext4-xip-serialized") as Design, 4 * MIB);
+  const calls = sys();
+  for (const path of ["/p", "/q", "/p/d"]) calls.mkdir(path);
+  const answers = (await threads.run(mem, ["mover", "mover"], 0, 1500)) as Record<string, number>[];
+  for (const seen of answers) expect(seen["none"]).toBeGreaterThan(150);
+  expect(inodesInMemory(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(e2fsck(imageNow(superBlock(mem)))).toBe("");
+  expect(check(mem)).toEqual([]);
+});
+
+test("a name that is replaced always means a file, in every schedule with two preemptions", async () => {
+  const result = await explore(scenarioAt("rename-over-file"), bounds);
+  expect(result.violation).toBeUndefined();
+  expect(result.complete).toBe(true);
+});
+
+test("a name that is taken away and given again is missed by some schedule", async () => {
+  const { violation } = await explore(scenarioAt("unlink-and-link"), bounds);
+  expect(violation).toMatchObject({ promise: "claim" });
+  expect(violation?.message).toContain("ENOENT");
+});
+
+test("two directories moved into each other: one move is refused, in every schedule with two preemptions", async () => {
+  const result = await explore(scenarioAt("opposite-renames"), bounds);
+  expect(result.violation).toBeUndefined();
+  expect(result.complete).toBe(true);
+});
