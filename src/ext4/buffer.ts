@@ -29,7 +29,11 @@ const BufferFlag = {
   dirty: 2, // differs from media
   visited: 4, // used since the clock's hand came by
   verified: 8, // its checksum was right when it was read, or the bytes are ours
+  logged: 16, // committed to the journal, not yet at its place on the media: it stays in memory
 } as const;
+
+/** Flags of a buffer whose bytes are not at their place on the media. */
+const UNWRITTEN = BufferFlag.dirty | BufferFlag.logged;
 
 /** What a block holds. */
 export const Kind = {
@@ -68,6 +72,7 @@ export const BufferCache = struct("buffer_cache", {
   dataAt: u32,
   hand: u32, // of the clock
   dirtyCount: u32,
+  loggedCount: u32,
   promised: u32, // credits of running handles
 });
 export type BufferCache = ViewOf<typeof BufferCache>;
@@ -104,6 +109,7 @@ export function bufferCache(mem: Memory): BufferCache {
 }
 
 const NEXT = Buffer.offset("next");
+const FLAGS = Buffer.offset("flags");
 
 /** The buffer whose head lies at an address. */
 export function bufferAt(mem: Memory, at: number): Buffer {
@@ -147,7 +153,7 @@ function evict(cache: BufferCache): Buffer | undefined {
   for (let turns = 2 * cache.capacity; turns > 0; turns--) {
     const buffer = headOf(cache, cache.hand);
     cache.hand = cache.hand + 1 === cache.capacity ? 0 : cache.hand + 1;
-    if (buffer.references !== 0 || (buffer.flags & BufferFlag.dirty) !== 0) continue;
+    if (buffer.references !== 0 || (buffer.flags & UNWRITTEN) !== 0) continue;
     if ((buffer.flags & BufferFlag.visited) !== 0) {
       touchHead(buffer);
       buffer.flags &= ~BufferFlag.visited;
@@ -318,12 +324,45 @@ export function dirtyBuffers(mem: Memory): Buffer[] {
 
 const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
-/** The buffer's bytes are on media now. */
+/** The buffer's bytes are at their place on the media now. */
 export function setClean(buffer: Buffer): void {
   const cache = bufferCache(buffer.mem);
   leafLock(cache.lock);
   clearDirty(cache, buffer);
+  clearLogged(cache, buffer);
   leafUnlock(cache.lock);
+}
+
+/** The buffer's bytes are in the journal now. */
+export function setLogged(buffer: Buffer): void {
+  const cache = bufferCache(buffer.mem);
+  leafLock(cache.lock);
+  clearDirty(cache, buffer);
+  if ((buffer.flags & BufferFlag.logged) === 0) {
+    touchHead(buffer);
+    buffer.flags |= BufferFlag.logged;
+    cache.loggedCount += 1;
+  }
+  leafUnlock(cache.lock);
+}
+
+/** The caller has the leaf lock. */
+function clearLogged(cache: BufferCache, buffer: Buffer): void {
+  if ((buffer.flags & BufferFlag.logged) === 0) return;
+  touchHead(buffer);
+  buffer.flags &= ~BufferFlag.logged;
+  cache.loggedCount -= 1;
+}
+
+/** All buffers whose bytes are in the journal only, in the order of their places.  The journal is locked. */
+export function loggedBuffers(mem: Memory): Buffer[] {
+  const cache = bufferCache(mem);
+  const found: Buffer[] = [];
+  for (let index = 0; index < cache.capacity && found.length < cache.loggedCount; index++) {
+    const flags = mem.u32[(cache.headsAt + index * Buffer.size + FLAGS) >>> 2] as number;
+    if ((flags & BufferFlag.logged) !== 0) found.push(headOf(cache, index));
+  }
+  return found;
 }
 
 /** Drops the buffer of a freed block: its bytes must not be written any more, whoever still holds it. */
@@ -333,6 +372,7 @@ export function dropBuffer(sb: SuperBlock, block: number): void {
   const buffer = find(cache, block);
   if (buffer !== undefined) {
     clearDirty(cache, buffer);
+    clearLogged(cache, buffer);
     unlink(cache, buffer);
   }
   leafUnlock(cache.lock);
@@ -343,7 +383,7 @@ export function dropAllBuffers(mem: Memory): number {
   const cache = bufferCache(mem);
   for (let index = 0; index < cache.capacity; index++) {
     const buffer = headOf(cache, index);
-    if (buffer.references !== 0 || (buffer.flags & BufferFlag.dirty) !== 0) return -Errno.EBUSY;
+    if (buffer.references !== 0 || (buffer.flags & UNWRITTEN) !== 0) return -Errno.EBUSY;
   }
   for (let index = 0; index < cache.capacity; index++) {
     const buffer = headOf(cache, index);

@@ -20,6 +20,7 @@ export const LockClass = {
   "sb.sparseMutex": 13,
   "inodeTable.mutex": 14,
   "journal.sem": 16,
+  "journal.commitMutex": 17,
   "pagePool.lock": 18,
   "files.lock": 19,
   "file.positionMutex": 20,

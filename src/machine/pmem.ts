@@ -62,6 +62,16 @@ export function streamCopy(mem: Memory, to: number, from: number, length: number
   if (header(mem).logging !== 0) logEvent(mem, Event.stream, to, length, writer);
 }
 
+/**
+ * The same, and all of it or nothing survives a power failure, as file systems take for granted of a device's
+ * blocks.  A bare persistent memory does not give that: BTT does.  For superblocks, which nothing else protects.
+ */
+export function streamWhole(mem: Memory, to: number, from: number, length: number, writer: Writer): void {
+  touch(mem, to, length);
+  mem.copy(to, from, length);
+  if (header(mem).logging !== 0) logEvent(mem, Event.whole, to, length, writer);
+}
+
 export function streamFill(mem: Memory, at: number, value: number, length: number, writer: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);

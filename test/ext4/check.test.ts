@@ -9,6 +9,7 @@ import { mediaAt } from "../../src/machine/pmem.ts";
 import { check } from "../../src/ext4/check/check.ts";
 import { readTree } from "../../src/ext4/check/tree.ts";
 import { debugfs, debugfsWrite, e2fsck, indexed, mkfs } from "../support/e2fsprogs.ts";
+import { unmount } from "../../src/ext4/mount/mount.ts";
 import { bareMachine, mountedMachine } from "../support/machine.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
@@ -62,8 +63,11 @@ test.each([
 });
 
 test("nothing is wrong with what our own mkfs makes", () => {
-  expect(check(mountedMachine().mem)).toEqual([]);
-  expect(check(mountedMachine({ size: 200 * MIB }).mem)).toEqual([]);
+  for (const size of [16 * MIB, 200 * MIB]) {
+    const { mem, sb } = mountedMachine({ size });
+    expect(unmount(sb)).toBe(0);
+    expect(check(mem)).toEqual([]);
+  }
 });
 
 const inodeOf = (name: string): string => /Inode: (\d+)/.exec(debugfs(populated, `stat ${name}`))?.[1] ?? "";

@@ -8,7 +8,7 @@ import { State, type Extent } from "../../src/ext4/extents/extent.ts";
 import { extents } from "../../src/ext4/extents/find.ts";
 import { removeExtents } from "../../src/ext4/extents/remove.ts";
 import { treeRoot, type Inode } from "../../src/ext4/inode.ts";
-import { commit } from "../../src/ext4/journal/commit.ts";
+import { freeze } from "../../src/ext4/journal/commit.ts";
 import { journalStart, journalStop } from "../../src/ext4/journal/handle.ts";
 import type { Handle } from "../../src/ext4/journal/state.ts";
 import { nodeDepth } from "../../src/ext4/media/extent.ts";
@@ -83,6 +83,6 @@ export function depthOf(inode: Inode): number {
 
 /** The media with everything that is in memory only written to it. */
 export function imageNow(sb: SuperBlock): Uint8Array {
-  must(commit(sb));
+  must(freeze(sb));
   return imageOf(sb.mem);
 }

@@ -5,7 +5,7 @@ import { header } from "../../src/machine/layout.ts";
 import { KIB, MIB } from "../../src/machine/limits.ts";
 import { mediaAt } from "../../src/machine/pmem.ts";
 import { bufferAt, getBuffer, releaseBuffer } from "../../src/ext4/buffer.ts";
-import { commit } from "../../src/ext4/journal/commit.ts";
+import { freeze } from "../../src/ext4/journal/commit.ts";
 import { RawGroup } from "../../src/ext4/media/group.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../../src/ext4/media/superblock.ts";
 import { groupSum, seedOf, superBlockSum } from "../../src/ext4/media/sums.ts";
@@ -31,7 +31,7 @@ test.each([
   const image = mkfs(size, args);
   const { mem, sb } = mountedMachine({ image });
   expect(sb.blockCount * sb.blockSize).toBeLessThanOrEqual(size);
-  expect(commit(sb)).toBe(0);
+  expect(freeze(sb)).toBe(0);
   expect(unmount(sb)).toBe(0);
   expect(e2fsck(imageOf(mem))).toBe("");
   expect(reason(mount(mem))).toBe("mounted");

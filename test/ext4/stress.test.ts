@@ -8,7 +8,7 @@ import { freeBlocks, type Run } from "../../src/ext4/alloc/blocks.ts";
 import { freeInode } from "../../src/ext4/alloc/inodes.ts";
 import { bufferCache } from "../../src/ext4/buffer.ts";
 import { check } from "../../src/ext4/check/check.ts";
-import { commit } from "../../src/ext4/journal/commit.ts";
+import { freeze } from "../../src/ext4/journal/commit.ts";
 import { journalStart, journalStop } from "../../src/ext4/journal/handle.ts";
 import { e2fsck } from "../support/e2fsprogs.ts";
 import { imageOf, mountedMachine } from "../support/machine.ts";
@@ -42,7 +42,7 @@ test("four threads that allocate, free and commit never share a block or an inod
     expect(freeInode(handle, sb, inode, false)).toBe(0);
     journalStop(handle);
   }
-  expect(commit(sb)).toBe(0);
+  expect(freeze(sb)).toBe(0);
   expect(check(mem)).toEqual([]);
   expect(e2fsck(imageOf(mem))).toBe("");
 });
@@ -56,7 +56,7 @@ test("threads that miss, evict and write buffers always find their own block's b
     mem.u32[(mediaAt(mem, block * 4096) >>> 2) + 1] = 0;
   }
   await threads.run(mem, ["reader", "writer", "reader", "writer"], first, 2000);
-  expect(commit(sb)).toBe(0);
+  expect(freeze(sb)).toBe(0);
   let counted = 0;
   for (let block = first; block < sb.blockCount; block++) {
     counted += mem.u32[(mediaAt(mem, block * 4096) >>> 2) + 1] as number;

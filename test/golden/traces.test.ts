@@ -16,7 +16,7 @@ import type { Design } from "../../src/xip/design.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import { e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { bootKernel } from "../support/kernel.ts";
-import { imageOf } from "../support/machine.ts";
+import { cleanImage } from "../support/machine.ts";
 import { readTraces, type Trace, type TraceCall } from "./traces.ts";
 
 const design = designs.get("dax-6.1") as Design;
@@ -157,7 +157,7 @@ test.each(traces.map((trace) => [trace.header.trace, trace] as const))(
       played += 1;
     });
     player.sys.fsync(player.fd);
-    expect(e2fsck(imageOf(mem))).toBe("");
+    expect(e2fsck(cleanImage(mem))).toBe("");
   },
 );
 
@@ -192,5 +192,5 @@ test("in the order and on the file system of the recording, the same blocks are 
     3,
   );
   expect(sys().sync()).toBeUndefined();
-  expect(e2fsck(imageOf(mem))).toBe("");
+  expect(e2fsck(cleanImage(mem))).toBe("");
 });

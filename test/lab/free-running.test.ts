@@ -5,7 +5,7 @@
 import { afterAll, expect, test } from "vitest";
 import { stress } from "../../src/index.ts";
 import { check } from "../../src/ext4/check/check.ts";
-import { commit } from "../../src/ext4/journal/commit.ts";
+import { freeze } from "../../src/ext4/journal/commit.ts";
 import { superBlock } from "../../src/ext4/super.ts";
 import { bootMemory } from "../../src/lab/host/memory.ts";
 import { workloadScenario } from "../../src/lab/workload.ts";
@@ -53,7 +53,7 @@ async function leavesClean(body: string, milliseconds: number): Promise<void> {
   const mem = machine();
   const times = await threads.run(mem, Array<string>(WORKLOAD.tasks).fill(body), 0, milliseconds);
   for (const each of times) expect(each).toBeGreaterThan(10);
-  expect(commit(superBlock(mem))).toBe(0);
+  expect(freeze(superBlock(mem))).toBe(0);
   expect(check(mem)).toEqual([]);
   expect(e2fsck(imageOf(mem))).toBe("");
 }

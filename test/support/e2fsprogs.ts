@@ -87,6 +87,18 @@ export function e2fsckRepairs(image: Uint8Array): { image: Uint8Array; text: str
   });
 }
 
+/** The image after `e2fsck -fy`, and what that had to mend other than replaying the journal. */
+export function e2fsckRecover(image: Uint8Array): { image: Uint8Array; findings: string } {
+  return withFile(image, (file) => {
+    const { code, text } = run("e2fsck", ["-fy", file]);
+    const expected =
+      /^Pass \d|^$|recovering journal$|FILE SYSTEM WAS MODIFIED|\d+\/\d+ files \(|^Clearing orphaned inode|^Setting free (blocks|inodes) count/;
+    const findings = text.split("\n").filter((line) => !expected.test(line));
+    if (code > 1) findings.push(`e2fsck ended with ${code}`);
+    return { image: new Uint8Array(readFileSync(file)), findings: findings.join("\n") };
+  });
+}
+
 /** What a debugfs command prints about an image. */
 export function debugfs(image: Uint8Array, command: string): string {
   return withFile(image, (file) => run("debugfs", ["-R", command, file]).text);

@@ -10,7 +10,8 @@ import { initLockdep } from "../../src/locks/lockdep.ts";
 import { initInodes } from "../../src/ext4/inodes/cache.ts";
 import { makeFileSystem } from "../../src/ext4/mkfs/mkfs.ts";
 import { initSuperBlock, mount, type MountOptions } from "../../src/ext4/mount/mount.ts";
-import type { SuperBlock } from "../../src/ext4/super.ts";
+import { freeze } from "../../src/ext4/journal/commit.ts";
+import { superBlock, type SuperBlock } from "../../src/ext4/super.ts";
 
 export interface MachineOptions extends MountOptions {
   /** The media's bytes; otherwise our own mkfs makes `size` bytes. */
@@ -46,4 +47,11 @@ export function mountedMachine(options: MachineOptions = {}): { mem: Memory; sb:
 /** The media's bytes as they are; commit first for what is in memory only. */
 export function imageOf(mem: Memory): Uint8Array {
   return mem.read(mediaAt(mem, 0), header(mem).media.length);
+}
+
+/** The media's bytes as an unmount would leave them. */
+export function cleanImage(mem: Memory): Uint8Array {
+  const error = freeze(superBlock(mem));
+  if (error < 0) throw new Error(`freeze returned ${error}`);
+  return imageOf(mem);
 }

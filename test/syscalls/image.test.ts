@@ -8,7 +8,7 @@ import { designs } from "../../src/xip/designs/index.ts";
 import { type Call, type Door, nodeDoor, type Step, sysDoor, through } from "../support/doors.ts";
 import { debugfsWrite, e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { bootKernel, codeOf, type Kernel } from "../support/kernel.ts";
-import { imageOf } from "../support/machine.ts";
+import { cleanImage } from "../support/machine.ts";
 
 const design = [...designs.values()].find(({ sound }) => sound);
 if (design === undefined) throw new Error("no design is meant to be sound");
@@ -141,7 +141,7 @@ describe("an image made from a directory", () => {
     theirs.remove();
     expect(table(through(sysDoor(kernel.sys()), steps))).toEqual(expected);
     kernel.sys().sync();
-    expect(e2fsck(imageOf(kernel.mem))).toBe("");
+    expect(e2fsck(cleanImage(kernel.mem))).toBe("");
   });
 });
 

@@ -12,7 +12,7 @@ import type { Design } from "../../src/xip/design.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import { e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { bootKernel } from "../support/kernel.ts";
-import { bareMachine, imageOf } from "../support/machine.ts";
+import { bareMachine, cleanImage } from "../support/machine.ts";
 
 const design = designs.get("dax-6.1") as Design;
 
@@ -68,7 +68,7 @@ test.each<[number, string[]]>([
   const { mem, sys } = bootKernel(design, mkfs(size * MIB, args));
   work(sys());
   expect(commit(superBlock(mem))).toBe(0);
-  expect(e2fsck(imageOf(mem))).toBe("");
+  expect(e2fsck(cleanImage(mem))).toBe("");
 });
 
 test.each<[string[], RegExp]>([

@@ -1,7 +1,7 @@
 // The block allocator: a first fit that starts at a goal, over the groups' bitmaps.
 //
-// A freed block may be handed out again at once, and keeps its bytes: what its last owner wrote is what
-// the next one must never show.
+// A freed block may be handed out again when the transaction that freed it is durable, without a journal at once
+// (journal/held.ts).  It keeps its bytes: what its last owner wrote is what the next one must never show.
 //
 // Lock: sb.allocMutex, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
 
@@ -11,6 +11,7 @@ import { releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
+import { heldCount, holdBlocks, nextHeld, nextNotHeld } from "../journal/held.ts";
 import type { Handle } from "../journal/state.ts";
 import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
 import type { SuperBlock } from "../super.ts";
@@ -98,25 +99,33 @@ function searchGroup(
   const bitmap = raw.bg_free_blocks_count_lo === 0 ? undefined : getBlockBitmap(sb, group, raw);
   releaseGroup(descriptors);
   if (bitmap === undefined || typeof bitmap === "number") return bitmap;
-  const run = longestRun(bitmap, from, to, count, startsAtGoal);
+  const run = longestRun(bitmap, firstBlockOf(sb, group), from, to, count, startsAtGoal);
   releaseBuffer(bitmap);
   if (run === undefined) return undefined;
   return { start: firstBlockOf(sb, group) + run.start, count: run.count };
 }
 
-/** The first run of `count` free bits, or the longest; one that starts at `from` wins if `prefer` is set. */
+/** The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `from` wins if `prefer` is set. */
 function longestRun(
   bitmap: Buffer,
+  first: number,
   from: number,
   to: number,
   count: number,
   prefer: boolean,
 ): Run | undefined {
+  const { mem, data } = bitmap;
+  const holds = heldCount(mem) > 0;
   let best: Run | undefined;
   for (let bit = from; bit < to;) {
-    const start = nextBit(bitmap.mem, bitmap.data, 0, bit, to);
+    const start = nextBit(mem, data, 0, bit, to);
+    if (holds && start < to && nextHeld(mem, first + start, first + start + 1) === first + start) {
+      bit = nextNotHeld(mem, first + start, first + to) - first;
+      continue;
+    }
     if (start === to) break;
-    const end = nextBit(bitmap.mem, bitmap.data, 1, start, Math.min(to, start + count));
+    let end = nextBit(mem, data, 1, start, Math.min(to, start + count));
+    if (holds) end = nextHeld(mem, first + start, first + end) - first;
     if (best === undefined || end - start > best.count) best = { start, count: end - start };
     if (best.count >= count || (prefer && start === from)) break;
     bit = end;
@@ -196,6 +205,7 @@ function markIn(
     raw.bg_free_blocks_count_lo = left;
     raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
     dirtyMetadata(handle, descriptors);
+    if (value === 0) holdBlocks(sb.mem, firstBlockOf(sb, group) + from, to - from);
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }

@@ -1,44 +1,142 @@
-// Commit: what handles have changed becomes durable, all of it or nothing of it being seen half done by them.
+// Commit: what handles have changed becomes durable, all of it or nothing.
 //
-// There is no log yet: the blocks are written to their places, and a crash in between leaves some old and
-// some new.  The cost grows with the blocks that changed, not with the cache.
+//   closed     sem alone: no handle runs.  Checksums are computed and the blocks copied into the log
+//   fence      they are durable, and so is every store past the caches that came before: data, zeros
+//   commit     the commit block, and a fence behind it: the transaction counts
+//   checkpoint where room gets short: the blocks to their places (checkpoint.ts)
+//
+// Handles run on in the next transaction as soon as the blocks are copied.  Tasks that want to commit meanwhile wait
+// for commitMutex; the first of them commits for all whose changes are in by then, and the others find it done.
+//
+// Without a journal the blocks are written to their places, and a crash in between leaves some old and some new.
+// The cost grows with the blocks that changed, not with the cache.
 //
 // kernel: jbd2_journal_commit_transaction
 
-import { assert } from "../../machine/errors.ts";
+import { assert, Errno } from "../../machine/errors.ts";
 import { fence, streamCopy } from "../../machine/pmem.ts";
 import { Writer } from "../../machine/pmem/log.ts";
+import { clearPages } from "../../machine/pmem/page-set.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
+import { leafLock, leafUnlock } from "../../locks/leaf.ts";
+import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import { releaseFreed } from "../alloc/free-map.ts";
-import { bufferAt, bufferCache, dirtyBuffers, setClean, setDirty } from "../buffer.ts";
+import {
+  bufferAt,
+  bufferCache,
+  dirtyBuffers,
+  setClean,
+  setDirty,
+  setLogged,
+  type Buffer,
+} from "../buffer.ts";
 import { SUPERBLOCK_OFFSET, RawSuperBlock, STATE_ERROR } from "../media/superblock.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
+import { advanceTail, checkpoint, isCheckpointDue } from "./checkpoint.ts";
+import { releaseHeld } from "./held.ts";
+import { logBlocks, writeBlocks, writeCommitBlock, writeRevokes, type LogCursor } from "./log.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
-import { currentHandle, journalSem } from "./state.ts";
+import { currentHandle, isReached, journalOf, type Journal } from "./state.ts";
+import { abortJournal, writeLogStart, writeNeedsRecovery } from "./superblock.ts";
 
-/** Writes every changed block of metadata to media and waits until it is durable. */
+/**
+ * Makes everything durable that handles have changed before, and what was stored past the caches.  Returns 0, or
+ * -EROFS when the journal has stopped.  kernel: ext4_sync_file, ext4_force_commit
+ */
 export function commit(sb: SuperBlock): number {
   const { mem } = sb;
   assert(currentHandle(mem).depth === 0, "a task does not commit inside a handle: it would wait for itself");
-  const sem = journalSem(mem);
-  downWrite(sem);
+  const journal = journalOf(mem);
+  if (journal.length === 0) return writeInPlace(sb, journal);
+  const changed = hasChanges(journal);
+  const running = journal.running; // asked after hasChanges, as commits change them the other way round
+  mutexLock(journal.commitMutex);
+  let result = journal.error === 0 ? 0 : -Errno.EROFS;
+  if (result === 0 && changed && !isReached(journal.committed, running)) result = commitRunning(sb, journal);
+  mutexUnlock(journal.commitMutex);
+  // What was changed is durable; but if somebody else saw to that, his fence may have come before our last stores.
+  if (result === 0 && !changed) fence(mem);
+  return result;
+}
+
+/** Whether the running transaction has anything in it. */
+function hasChanges(journal: Journal): boolean {
+  const cache = bufferCache(journal.mem);
+  leafLock(cache.lock);
+  const { dirtyCount } = cache;
+  leafUnlock(cache.lock);
+  return dirtyCount > 0 || journal.revoked.count > 0;
+}
+
+/** Commits the running transaction.  commitMutex is held. */
+function commitRunning(sb: SuperBlock, journal: Journal): number {
+  const { mem } = sb;
+  downWrite(journal.sem);
+  const buffers = sealed(sb);
+  const cursor: LogCursor = { sb, journal, sequence: journal.running, at: journal.head };
+  const need = logBlocks(journal, buffers.length, journal.revoked.count);
+  if (need > journal.free) {
+    const error = abortJournal(sb, Errno.ENOSPC);
+    upWrite(journal.sem);
+    return error;
+  }
+  close(cursor, buffers);
+  journal.free -= need;
+  const due = isCheckpointDue(journal);
+  // What the allocator of the kernel's kind has freed is given back by the commit; nobody may free meanwhile.
+  const waits = due || sb.mballoc !== 0;
+  if (!waits) upWrite(journal.sem);
+  fence(mem);
+  writeCommitBlock(cursor);
+  fence(mem);
+  journal.head = cursor.at;
+  journal.committed = cursor.sequence;
+  releaseHeld(journal, cursor.sequence);
+  note(mem, Note.commit, buffers.length);
+  if (!waits) return 0;
+  releaseFreed(sb);
+  if (due) {
+    checkpoint(sb);
+    advanceTail(sb, journal, false);
+  }
+  upWrite(journal.sem);
+  return 0;
+}
+
+/** The dirty buffers with their checksums in them.  No handle runs. */
+function sealed(sb: SuperBlock): Buffer[] {
   writeCounts(sb);
-  const buffers = dirtyBuffers(mem);
+  const buffers = dirtyBuffers(sb.mem);
   for (const buffer of buffers) if (sealsElsewhere(buffer)) seal(sb, buffer);
   for (const buffer of buffers) if (!sealsElsewhere(buffer)) seal(sb, buffer);
+  return buffers;
+}
+
+/** Copies the transaction into the log and makes the next one the running one.  No handle runs. */
+function close(cursor: LogCursor, buffers: readonly Buffer[]): void {
+  const { sb, journal, sequence } = cursor;
+  if (journal.empty !== 0) writeLogStart(sb, journal, journal.head, sequence);
+  writeRevokes(cursor);
+  writeBlocks(cursor, buffers);
+  journal.running = (sequence + 1) >>> 0;
+  clearPages(journal.revoked);
+  for (const buffer of buffers) setLogged(buffer);
+}
+
+function writeInPlace(sb: SuperBlock, journal: Journal): number {
+  const { mem } = sb;
+  downWrite(journal.sem);
+  const buffers = sealed(sb);
   for (const buffer of buffers) {
-    const to = mediaAddress(sb, buffer.block);
-    streamCopy(mem, to, buffer.data, BLOCK_SIZE, Writer.checkpoint);
+    streamCopy(mem, mediaAddress(sb, buffer.block), buffer.data, BLOCK_SIZE, Writer.checkpoint);
     setClean(buffer);
   }
-  if (buffers.length > 0) {
-    fence(mem);
-    note(mem, Note.commit, buffers.length);
-  }
+  fence(mem);
+  if (buffers.length > 0) note(mem, Note.commit, buffers.length);
   releaseFreed(sb);
-  upWrite(sem);
+  upWrite(journal.sem);
   return 0;
 }
 
@@ -57,4 +155,29 @@ function writeCounts(sb: SuperBlock): void {
   raw.s_free_inodes_count = sb.freeInodes;
   if (damaged !== 0) raw.s_state |= STATE_ERROR;
   sb.countsChanged = 0;
+}
+
+/**
+ * Commits, brings all blocks to their places and says that there is nothing to recover: until the next commit the media
+ * is what an unmount leaves.  Returns 0 or -EROFS.  kernel: ext4_freeze
+ */
+export function freeze(sb: SuperBlock): number {
+  const result = commit(sb);
+  const journal = journalOf(sb.mem);
+  if (result < 0 || journal.length === 0) return result;
+  mutexLock(journal.commitMutex);
+  downWrite(journal.sem);
+  if (journal.empty === 0) {
+    checkpoint(sb);
+    advanceTail(sb, journal, true);
+  }
+  writeNeedsRecovery(sb, false);
+  upWrite(journal.sem);
+  mutexUnlock(journal.commitMutex);
+  return 0;
+}
+
+/** Goes back from `freeze` to a file system in use.  kernel: ext4_unfreeze */
+export function thaw(sb: SuperBlock): void {
+  if (journalOf(sb.mem).length > 0) writeNeedsRecovery(sb, true);
 }

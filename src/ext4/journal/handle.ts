@@ -21,16 +21,33 @@ import { downRead, upRead } from "../../locks/rwsem.ts";
 import { needsCommit } from "../alloc/free-map.ts";
 import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
+import { addPage, removePage } from "../../machine/pmem/page-set.ts";
 import { commit } from "./commit.ts";
-import { currentHandle, journalSem, type Handle } from "./state.ts";
+import { heldCount } from "./held.ts";
+import { currentHandle, journalOf, maxTransaction, type Handle, type Journal } from "./state.ts";
 
-/** Half of the cache may be dirty or promised to handles: the other half is for what is only read. */
-const dirtyLimit = (cache: BufferCache): number => cache.capacity >>> 1;
+/**
+ * How many blocks may be dirty or promised to handles: half of the cache, for the other half is for what is only
+ * read; and what a transaction can have.
+ */
+function dirtyLimit(cache: BufferCache, journal: Journal): number {
+  const half = cache.capacity >>> 1;
+  return journal.length === 0 ? half : Math.min(half, maxTransaction(journal));
+}
+
+/** So many free blocks are left for running handles before freed ones are asked for. */
+const SPARE_BLOCKS = 64;
+
+/** Whether space is short that a commit would give back.  kernel: ext4_should_retry_alloc */
+function needsHeld(sb: SuperBlock): boolean {
+  const held = heldCount(sb.mem);
+  return held > 0 && sb.freeBlocks - held < SPARE_BLOCKS;
+}
 
 /** Whether the credits are promised now. */
-function promise(cache: BufferCache, credits: number): boolean {
+function promise(cache: BufferCache, limit: number, credits: number): boolean {
   leafLock(cache.lock);
-  const fits = cache.dirtyCount + cache.promised + credits <= dirtyLimit(cache);
+  const fits = cache.dirtyCount + cache.promised + credits <= limit;
   if (fits) cache.promised += credits;
   leafUnlock(cache.lock);
   return fits;
@@ -49,18 +66,17 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   }
   if (sb.readOnly !== 0) return -Errno.EROFS;
   const cache = bufferCache(mem);
-  if (credits > dirtyLimit(cache) >>> 2) return -Errno.ENOSPC;
-  if (sb.mballoc !== 0 && needsCommit(sb, credits)) {
+  const journal = journalOf(mem);
+  const limit = dirtyLimit(cache, journal);
+  if (credits > limit >>> 1) return -Errno.ENOSPC;
+  const given = needsHeld(sb) || (sb.mballoc !== 0 && needsCommit(sb, credits)) ? commit(sb) : 0;
+  if (given < 0) return given;
+  downRead(journal.sem);
+  while (!promise(cache, limit, credits)) {
+    upRead(journal.sem);
     const result = commit(sb);
     if (result < 0) return result;
-  }
-  const sem = journalSem(mem);
-  downRead(sem);
-  while (!promise(cache, credits)) {
-    upRead(sem);
-    const result = commit(sb);
-    if (result < 0) return result;
-    downRead(sem);
+    downRead(journal.sem);
   }
   handle.depth = 1;
   handle.credits = credits;
@@ -80,7 +96,7 @@ export function journalStop(handle: Handle): number {
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
-  upRead(journalSem(handle.mem));
+  upRead(journalOf(handle.mem).sem);
   return 0;
 }
 
@@ -110,6 +126,7 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
     bug(`a handle asked for ${handle.asked} credits and changes one block more: ${buffer.block}`);
   }
   handle.credits -= 1;
+  removePage(journalOf(handle.mem).revoked, buffer.block); // this transaction has it again
   const cache = bufferCache(handle.mem);
   leafLock(cache.lock);
   cache.promised -= 1;
@@ -117,8 +134,36 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
   return 0;
 }
 
-/** A block of metadata was freed: what its buffer holds must never reach media. */
+/**
+ * A block of metadata is being freed: what its buffer holds must never reach media, nor what the log holds of it,
+ * for it may become somebody's data.  kernel: ext4_forget, jbd2_journal_revoke
+ */
 export function forget(handle: Handle, block: number): void {
   assert(handle.depth > 0, "metadata is freed inside a running handle");
   dropBuffer(superBlock(handle.mem), block);
+  const journal = journalOf(handle.mem);
+  if (journal.length > 0) addPage(journal.revoked, block);
+}
+
+/** Asks for more credits in a running handle: whether the transaction has room.  kernel: jbd2_journal_extend */
+export function extendHandle(handle: Handle, credits: number): boolean {
+  assert(handle.depth > 0, "a running handle is extended");
+  const cache = bufferCache(handle.mem);
+  const extended = promise(cache, dirtyLimit(cache, journalOf(handle.mem)), credits);
+  if (extended) {
+    handle.credits += credits;
+    handle.asked += credits;
+  }
+  return extended;
+}
+
+/**
+ * Goes on in a new handle, so that what was changed until now can commit without the rest; whole operations only.
+ * The handle is the outermost.  Returns what `journalStart` does; after an error no handle runs.
+ * kernel: jbd2_journal_restart
+ */
+export function restartHandle(handle: Handle, credits: number): Handle | number {
+  assert(handle.depth === 1, "only the outermost handle can be restarted");
+  journalStop(handle);
+  return journalStart(superBlock(handle.mem), credits);
 }

@@ -1,16 +1,65 @@
-// What the journal keeps in memory: its lock, and a handle for each task.
+// What the journal keeps in memory: its locks, where its log lies and how far it is used, what the running
+// transaction takes back, and a handle for each task.
+//
+// The running transaction is what handles change: the dirty buffers (buffer.ts), `revoked`, and one of `held`.
+// A commit closes it under `sem` alone, copies it into the log, and lets handles run on in the next one before
+// its own commit block is written.
+//
+//   sem           shared: a handle is running; alone: the running transaction is being closed.  Protects `running`,
+//                 `revoked`
+//   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, committed, and the log on media
+//   held          single bits: sb.allocMutex; emptied at the end of a commit, when nobody adds to that one
+//   all others    constant while mounted
+//
+// Lock order: inode locks, then commitMutex, then sem; or sem shared (a handle), then inode.dataSem and below.  A
+// task that runs a handle must not take commitMutex.
 
 import { currentTask } from "../../machine/cpu.ts";
-import { allocate, Root, rootAt, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
+import {
+  allocate,
+  allocateControl,
+  Root,
+  rootAt,
+  rootView,
+  setRoot,
+  strideOf,
+  viewAt,
+} from "../../machine/layout.ts";
 import { TASK_SLOTS } from "../../machine/limits.ts";
-import type { Memory } from "../../machine/memory.ts";
+import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
+import { initPageSet, PageSet } from "../../machine/pmem/page-set.ts";
 import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
+import { initMutex, Mutex } from "../../locks/mutex.ts";
 import { initRwSem, RwSem } from "../../locks/rwsem.ts";
 
 const Journal = struct("journal", {
-  sem: embed(RwSem), // shared: a handle is running; exclusive: a commit is
+  sem: embed(RwSem),
+  commitMutex: embed(Mutex),
+  length: u32, // blocks of the journal; 0: the file system has none
+  first: u32, // of the ring
+  incompat: u32, // features of its format
+  seed: u32, // of its checksums
+  placesAt: u32, // where its blocks lie on the media
+  placeCount: u32,
+  running: u32, // sequence number of the running transaction
+  committed: u32, // of the last one that is durable
+  head: u32, // the block of the ring where the next one goes
+  free: u32, // blocks of the ring that no transaction needs any more
+  empty: u32, // 1: the journal's superblock says that there is nothing in the ring
+  error: u32, // errno that stopped it; 0: none
+  scratchAt: u32, // two blocks: one of the log's own, and one that cannot be written as it is
+  revoked: embed(PageSet), // blocks of metadata that the running transaction freed
+  heldEven: embed(PageSet), // blocks freed by the running transaction or the one being committed, by number
+  heldOdd: embed(PageSet),
 });
+export type Journal = ViewOf<typeof Journal>;
+
+/** Blocks of the journal that lie one after another on the media. */
+export const Place = struct("journal_place", { length: u32, media: u32 });
+
+/** In so many pieces a journal may lie. */
+export const MAX_PLACES = 64;
 
 /** The handle of a task, which alone uses it; running while `depth` is not 0. */
 export const Handle = struct("handle", {
@@ -24,15 +73,31 @@ export type Handle = ViewOf<typeof Handle>;
 export function initJournal(mem: Memory): void {
   setRoot(mem, Root.journal, allocate(mem, Journal));
   setRoot(mem, Root.handles, allocate(mem, Handle, TASK_SLOTS));
-  initRwSem(journalSem(mem), LockClass["journal.sem"]);
+  const journal = journalOf(mem);
+  initRwSem(journal.sem, LockClass["journal.sem"]);
+  initMutex(journal.commitMutex, LockClass["journal.commitMutex"]);
+  journal.placesAt = allocate(mem, Place, MAX_PLACES);
+  journal.scratchAt = allocateControl(mem, 2 * PAGE_SIZE);
+  initPageSet(journal.revoked);
+  initPageSet(journal.heldEven);
+  initPageSet(journal.heldOdd);
 }
 
-/** The lock between handles and commit. */
-export function journalSem(mem: Memory): RwSem {
-  return rootView(mem, Root.journal, Journal).sem;
+export function journalOf(mem: Memory): Journal {
+  return rootView(mem, Root.journal, Journal);
 }
 
 /** The handle of the current task, running or not. */
 export function currentHandle(mem: Memory): Handle {
   return viewAt(mem, Handle, rootAt(mem, Root.handles) + currentTask() * strideOf(Handle));
+}
+
+/** Whether a transaction comes after another, or is it; their numbers wrap.  kernel: tid_geq */
+export function isReached(sequence: number, wanted: number): boolean {
+  return ((sequence - wanted) | 0) >= 0;
+}
+
+/** How many blocks of metadata a transaction can have.  kernel: j_max_transaction_buffers */
+export function maxTransaction(journal: Journal): number {
+  return (journal.length - journal.first) >>> 2;
 }

@@ -14,8 +14,9 @@ import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, 
 import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { isDirectory } from "../inode.ts";
 import { iget, inodeAt, iput } from "../inodes/cache.ts";
-import { commit } from "../journal/commit.ts";
+import { freeze, thaw } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
+import { openJournal } from "../journal/open.ts";
 import { checkGroups } from "./groups.ts";
 import { ROOT_INODE } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
@@ -83,7 +84,14 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     const why = takeFinding(mem, root) ?? "the root directory cannot be read";
     return { message: `${why} (${errnoName(root)}): run e2fsck on the image first` };
   }
+  const journal = openJournal(sb, raw);
+  if (journal !== undefined) {
+    iput(inodeAt(mem, sb.rootAt));
+    forgetAll(sb);
+    return { message: journal };
+  }
   sb.mounted = 1;
+  thaw(sb);
   const orphans = cleanUpOrphans(sb);
   if (orphans === undefined) return sb;
   unmount(sb);
@@ -128,7 +136,7 @@ function forgetAll(sb: SuperBlock): number {
 
 /** Writes what has changed and forgets all buffers.  -EBUSY while somebody holds one: it stays mounted. */
 export function unmount(sb: SuperBlock): number {
-  const result = commit(sb);
+  const result = freeze(sb);
   if (result < 0) return result;
   const { superBuffer } = sb;
   iput(inodeAt(sb.mem, sb.rootAt));
@@ -137,6 +145,7 @@ export function unmount(sb: SuperBlock): number {
     const again = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
     sb.superBuffer = typeof again === "number" ? superBuffer : again.at;
     keepRoot(sb);
+    thaw(sb);
     return busy;
   }
   sb.mounted = 0;

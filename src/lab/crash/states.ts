@@ -14,6 +14,7 @@ import { Bug } from "../../machine/errors.ts";
 import { check } from "../../ext4/check/check.ts";
 import { readTree, type FileOnMedia } from "../../ext4/check/tree.ts";
 import { iget, iput } from "../../ext4/inodes/cache.ts";
+import { freeze } from "../../ext4/journal/commit.ts";
 import { superBlock } from "../../ext4/super.ts";
 import type { StepLog } from "../../sched/state.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
@@ -140,6 +141,7 @@ export class CrashStates {
           promise: "consistent",
           message: `after the power failure the image cannot be mounted: ${refused}`,
         };
+      freeze(superBlock(mem));
       const [problem] = check(mem);
       if (problem !== undefined)
         return { promise: "consistent", message: `after recovery: ${problem.place}: ${problem.message}` };

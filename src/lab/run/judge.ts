@@ -6,6 +6,8 @@
 
 import { runAs } from "../../machine/cpu.ts";
 import { allocateControl } from "../../machine/layout.ts";
+import { freeze, thaw } from "../../ext4/journal/commit.ts";
+import { superBlock } from "../../ext4/super.ts";
 import { HOST_TASK } from "../../machine/limits.ts";
 import { heldLocks, ordersOf } from "../../locks/lockdep.ts";
 import type { Memory } from "../../machine/memory.ts";
@@ -182,6 +184,9 @@ function setUp(mem: Memory, scenario: Scenario, design: Design): RecordedCall[] 
   try {
     scenario.setup?.(sys);
     sys.sync();
+    // Everything at its place: a run that is cut by a power failure has its own transactions to recover only.
+    freeze(superBlock(mem));
+    thaw(superBlock(mem));
   } catch (error) {
     throw new SetupError(`the setup of scenario ${scenario.name} threw: ${String(error)}`, { cause: error });
   }

@@ -12,6 +12,9 @@
 // Points are numbered: at point p the first p entries of the log have happened.  Between two fences the pending
 // lines only become more, so whatever a point leaves open the last one before the next fence leaves open, too.
 //
+// A store that the hardware does as a whole (Event.whole) arrives or does not.  What else goes to the same bytes is
+// separated from it by a fence.
+//
 // A fence is one for all tasks: between the flush of one and the fence of another lies a lock, and on x86 an
 // operation on a lock orders write-backs as a fence does.
 
@@ -41,12 +44,14 @@ export interface PendingLine {
 /** What has arrived: words of pending lines, by the lines' offsets.  A line that is not in it has lost all. */
 export type Survivors = ReadonlyMap<number, number>;
 
-/** A store's part in one line: the entry, and its bytes in the line. */
+/** A store's part in one line: the entry, and its bytes on the media. */
 interface Piece {
   readonly entry: LogEntry;
   readonly from: number;
   readonly to: number;
 }
+
+/** A line; or what is always stored as a whole, and is like a line with one word. */
 
 interface Line {
   readonly offset: number;
@@ -55,7 +60,9 @@ interface Line {
   durable: number; // pieces that have arrived for certain
 }
 
-const wordsOf = ({ from, to }: Piece): number => Math.ceil(to / WORD) - Math.floor(from / WORD);
+const wordsOf = ({ entry, from, to }: Piece): number =>
+  entry.event === Event.whole ? 1 : Math.ceil(to / WORD) - Math.floor(from / WORD);
+const isStore = ({ event }: LogEntry): boolean => event !== Event.flush && event !== Event.fence;
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
 
 /** The failures that a log allows. */
@@ -95,17 +102,17 @@ export class PowerFailures {
     const left = new Map(survivors);
     for (let index = 0; index < point; index++) {
       const entry = this.entries[index] as LogEntry;
-      if (entry.event !== Event.store && entry.event !== Event.stream) continue;
+      if (!isStore(entry)) continue;
       let from = entry.offset;
       for (const offset of linesOf(entry)) {
-        const line = this.#lines.get(offset) as Line;
+        const line = this.#lines.get(keyOf(entry, offset)) as Line;
         const number = seen.get(line) ?? 0;
         seen.set(line, number + 1);
-        const end = Math.min(offset + LINE, entry.offset + entry.length);
-        const kept = number < line.durable ? end : keptUntil(line.pieces[number] as Piece, line, left);
-        if (kept < end) {
+        const piece = line.pieces[number] as Piece;
+        const kept = number < line.durable ? piece.to : keptUntil(piece, offset, left);
+        if (kept < piece.to) {
           this.#put(target, entry, from, kept);
-          from = end;
+          from = piece.to;
         }
       }
       this.#put(target, entry, from, entry.offset + entry.length);
@@ -136,18 +143,20 @@ export class PowerFailures {
       return;
     }
     for (const offset of linesOf(entry)) {
-      let line = this.#lines.get(offset);
+      const key = keyOf(entry, offset);
+      let line = this.#lines.get(key);
       if (entry.event === Event.flush) {
         if (line !== undefined) this.#send(line);
         continue;
       }
       if (line === undefined) {
         line = { offset, pieces: [], sent: 0, durable: 0 };
-        this.#lines.set(offset, line);
+        this.#lines.set(key, line);
       }
-      const from = Math.max(0, entry.offset - offset);
-      line.pieces.push({ entry, from, to: Math.min(LINE, entry.offset + entry.length - offset) });
-      if (entry.event === Event.stream) this.#send(line);
+      const end = entry.event === Event.whole ? Infinity : offset + LINE;
+      const to = Math.min(end, entry.offset + entry.length);
+      line.pieces.push({ entry, from: Math.max(offset, entry.offset), to });
+      if (entry.event !== Event.store) this.#send(line);
       if (this.#domain === "eadr") line.durable = line.pieces.length;
     }
   }
@@ -172,15 +181,18 @@ export class PowerFailures {
 }
 
 /** Up to where on the media a piece that is not durable has arrived; what that takes is taken off `left`. */
-function keptUntil(piece: Piece, line: Line, left: Map<number, number>): number {
-  const words = left.get(line.offset) ?? 0;
+function keptUntil(piece: Piece, offset: number, left: Map<number, number>): number {
+  const words = left.get(offset) ?? 0;
   const all = wordsOf(piece);
-  left.set(line.offset, Math.max(0, words - all));
-  if (words === 0) return line.offset + piece.from;
-  if (words >= all) return line.offset + piece.to;
-  return line.offset + (Math.floor(piece.from / WORD) + words) * WORD;
+  left.set(offset, Math.max(0, words - all));
+  if (words === 0) return piece.from;
+  return words >= all ? piece.to : (Math.floor(piece.from / WORD) + words) * WORD;
 }
 
-function* linesOf({ offset, length }: LogEntry): Generator<number> {
-  for (let line = offset - (offset % LINE); line < offset + length; line += LINE) yield line;
+function* linesOf({ event, offset, length }: LogEntry): Generator<number> {
+  if (event === Event.whole) yield offset;
+  else for (let line = offset - (offset % LINE); line < offset + length; line += LINE) yield line;
 }
+
+/** The lines that a whole store covers are one of their own. */
+const keyOf = ({ event }: LogEntry, offset: number): number => (event === Event.whole ? -1 - offset : offset);

@@ -17,6 +17,7 @@ export const Event = {
   stream: 2, // past the caches (non-temporal, or flushed on the spot): on its way to the media
   flush: 3, // writes the lines of a range back
   fence: 4, // what was on its way has arrived
+  whole: 5, // a stream that a power failure cannot cut
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
 
@@ -31,7 +32,8 @@ export const Writer = {
   commit: 7,
   checkpoint: 8, // a block of metadata to its place
   journalSuper: 9, // the journal's superblock
-  recovery: 10,
+  superblock: 10, // of the file system
+  recovery: 11,
 } as const;
 export type Writer = (typeof Writer)[keyof typeof Writer];
 
@@ -86,7 +88,7 @@ export function logEvent(mem: Memory, event: Event, at: number, length: number, 
   const { start, length: mediaLength } = header(mem).media;
   if (at < start || at >= start + mediaLength) return;
   const log = logOf(mem);
-  const data = event === Event.store || event === Event.stream ? length : 0;
+  const data = event === Event.flush || event === Event.fence ? 0 : length;
   if (log.count === MAX_ENTRIES || log.used + data > DATA_LENGTH) {
     // No exception: the store that brought us here may be one of a program, in the middle of its access.
     log.dropped += 1;

@@ -55,3 +55,20 @@ export function nextPage(set: PageSet, page: number, end: number): number {
   }
   return end;
 }
+
+/** The first page from `page` on, before `end`, that is not in the set; `end` when all are. */
+export function nextOutside(set: PageSet, page: number, end: number): number {
+  for (let at = page; at < end;) {
+    const bits = ~pagesFrom(set, at) >>> (at & 31);
+    if (bits !== 0) return Math.min(end, at + 31 - Math.clz32(bits & -bits));
+    at = (at | 31) + 1;
+  }
+  return end;
+}
+
+/** Empties a set that nobody else changes meanwhile. */
+export function clearPages(set: PageSet): void {
+  if (set.count === 0) return;
+  set.mem.fill(set.bitsAt, 0, set.words * 4);
+  set.count = 0;
+}

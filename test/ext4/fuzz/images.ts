@@ -3,7 +3,7 @@
 // system lie bytes that belong to nobody: who reads or writes outside the image meets them.
 
 import { MIB } from "../../../src/machine/limits.ts";
-import { imageOf } from "../../support/machine.ts";
+import { cleanImage } from "../../support/machine.ts";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
 import type { Sys } from "../../../src/syscalls/sys.ts";
@@ -42,8 +42,7 @@ function fill(sys: Sys): void {
 function filled(image: Uint8Array | number): Uint8Array {
   const { mem, sys } = bootKernel(design, image);
   fill(sys());
-  sys().sync();
-  return imageOf(mem);
+  return cleanImage(mem);
 }
 
 function withNames(image: Uint8Array): Uint8Array {

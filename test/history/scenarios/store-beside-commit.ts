@@ -5,6 +5,7 @@ import { scenario } from "../../../src/index.ts";
 export default scenario(import.meta, {
   claim: "A write fault, fallocate and fsync of one file all end.",
   setup(sys) {
+    sys.open("/other", "w+");
     sys.fallocate(sys.open("/file", "w+"), 0, 0, 4096);
   },
   tasks: {
@@ -16,6 +17,7 @@ export default scenario(import.meta, {
       sys.fallocate(sys.open("/file", "r+"), 0, 4096, 4096);
     },
     syncer(sys) {
+      sys.ftruncate(sys.open("/other", "r+"), 1); // something to commit
       sys.fsync(sys.open("/file", "r"));
     },
   },

@@ -1,0 +1,157 @@
+// A transaction as the log holds it, written block by block from a place of the ring on: what it revokes, then
+// descriptors with the blocks they name behind them, then, when all that is durable, the commit block.
+//
+// The caller has commitMutex.  Blocks of the log's own are made in the journal's scratch, and go to the media whole.
+//
+// kernel: jbd2_journal_commit_transaction, jbd2_journal_write_revoke_records
+
+import { header } from "../../machine/layout.ts";
+import type { Memory } from "../../machine/memory.ts";
+import { streamCopy } from "../../machine/pmem.ts";
+import { Writer } from "../../machine/pmem/log.ts";
+import { nextPage } from "../../machine/pmem/page-set.ts";
+import { swapBytes } from "../../machine/struct.ts";
+import type { Buffer } from "../buffer.ts";
+import {
+  CommitBlock,
+  commitBlockSum,
+  hasBlockSums,
+  JOURNAL_MAGIC,
+  JournalBlock,
+  JournalHeader,
+  JournalIncompat,
+  JournalSuperBlock,
+  recordsEnd,
+  recordsSum,
+  RevokeHeader,
+  storeRecordsSum,
+  TAG_UUID,
+  TagFlag,
+  taggedSum,
+  tagSize,
+  writeTag,
+} from "../media/journal.ts";
+import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
+import type { Journal } from "./state.ts";
+import { journalAddress } from "./superblock.ts";
+
+/** Where a transaction is being written. */
+export interface LogCursor {
+  readonly sb: SuperBlock;
+  readonly journal: Journal;
+  readonly sequence: number;
+  /** The block of the ring that comes next. */
+  at: number;
+}
+
+const recordSize = (incompat: number): number => ((incompat & JournalIncompat["64bit"]) === 0 ? 4 : 8);
+
+/** How many blocks a revoke block, or a descriptor, can name. */
+const revokesIn = (incompat: number): number =>
+  Math.floor((recordsEnd(incompat) - RevokeHeader.size) / recordSize(incompat));
+const tagsIn = (incompat: number): number =>
+  Math.floor((recordsEnd(incompat) - JournalHeader.size - TAG_UUID) / tagSize(incompat));
+
+/** Blocks of the ring that a transaction takes. */
+export function logBlocks(journal: Journal, blocks: number, revokes: number): number {
+  const { incompat } = journal;
+  return Math.ceil(revokes / revokesIn(incompat)) + blocks + Math.ceil(blocks / tagsIn(incompat)) + 1;
+}
+
+const isLittle = (mem: Memory, at: number): boolean => mem.u32[at >>> 2] === swapBytes(JOURNAL_MAGIC);
+
+/** Copies a block of the memory to the next place of the ring. */
+function put(cursor: LogCursor, from: number, writer: Writer): void {
+  const { sb, journal } = cursor;
+  streamCopy(sb.mem, journalAddress(sb, journal, cursor.at), from, BLOCK_SIZE, writer);
+  cursor.at = cursor.at + 1 === journal.length ? journal.first : cursor.at + 1;
+}
+
+/** Begins a block of the log's own, in the scratch. */
+function begin({ sb, journal, sequence }: LogCursor, type: number): number {
+  const at = journal.scratchAt;
+  sb.mem.fill(at, 0, BLOCK_SIZE);
+  const raw = JournalHeader.of(sb.mem, at);
+  raw.h_magic = JOURNAL_MAGIC;
+  raw.h_blocktype = type;
+  raw.h_sequence = sequence;
+  return at;
+}
+
+function putRecords(cursor: LogCursor, at: number, writer: Writer): void {
+  const { sb, journal } = cursor;
+  if (hasBlockSums(journal.incompat)) storeRecordsSum(sb.mem, at, recordsSum(sb.mem, journal.seed, at));
+  put(cursor, at, writer);
+}
+
+/** Writes the blocks whose earlier copies in the log must not be brought back. */
+export function writeRevokes(cursor: LogCursor): void {
+  const { sb, journal } = cursor;
+  const { mem, blockCount } = sb;
+  const size = recordSize(journal.incompat);
+  let block = nextPage(journal.revoked, 0, blockCount);
+  while (block < blockCount) {
+    const start = begin(cursor, JournalBlock.revoke);
+    let at = start + RevokeHeader.size;
+    for (let left = revokesIn(journal.incompat); left > 0 && block < blockCount; left--) {
+      mem.u32[(at + size - 4) >>> 2] = swapBytes(block);
+      at += size;
+      block = nextPage(journal.revoked, block + 1, blockCount);
+    }
+    RevokeHeader.of(mem, start).r_count = at - start;
+    putRecords(cursor, start, Writer.revoke);
+  }
+}
+
+/** Writes the buffers' bytes, with the descriptors that say whose they are. */
+export function writeBlocks(cursor: LogCursor, buffers: readonly Buffer[]): void {
+  const each = tagsIn(cursor.journal.incompat);
+  for (let done = 0; done < buffers.length; done += each) {
+    writeDescriptor(cursor, buffers.slice(done, done + each));
+  }
+}
+
+function writeDescriptor(cursor: LogCursor, buffers: readonly Buffer[]): void {
+  const { sb, journal, sequence } = cursor;
+  const { mem } = sb;
+  const { incompat, seed } = journal;
+  const start = begin(cursor, JournalBlock.descriptor);
+  let tag = start + JournalHeader.size;
+  for (const [index, { block, data }] of buffers.entries()) {
+    const flags =
+      (isLittle(mem, data) ? TagFlag.escape : 0) |
+      (index === 0 ? 0 : TagFlag.sameUuid) |
+      (index === buffers.length - 1 ? TagFlag.last : 0);
+    const sum = hasBlockSums(incompat) ? taggedSum(mem, seed, sequence, asLogged(journal, data)) : 0;
+    writeTag(mem, tag, incompat, block, flags, sum);
+    tag += tagSize(incompat);
+    if (index === 0) {
+      const uuid = journalAddress(sb, journal, 0) + JournalSuperBlock.offset("s_uuid");
+      mem.copy(tag, uuid, TAG_UUID);
+      tag += TAG_UUID;
+    }
+  }
+  putRecords(cursor, start, Writer.descriptor);
+  for (const { data } of buffers) put(cursor, asLogged(journal, data), Writer.logged);
+}
+
+/** The address of a block's bytes as the log has them: without the magic number that they may begin with. */
+function asLogged({ mem, scratchAt }: Journal, data: number): number {
+  if (!isLittle(mem, data)) return data;
+  const copy = scratchAt + BLOCK_SIZE;
+  mem.copy(copy, data, BLOCK_SIZE);
+  mem.u32[copy >>> 2] = 0;
+  return copy;
+}
+
+/** Writes what makes the transaction count. */
+export function writeCommitBlock(cursor: LogCursor): void {
+  const { sb, journal } = cursor;
+  const { mem } = sb;
+  const { seconds, nanoseconds } = header(mem);
+  const raw = CommitBlock.of(mem, begin(cursor, JournalBlock.commit));
+  raw.h_commit_sec_lo = seconds;
+  raw.h_commit_nsec = nanoseconds;
+  if (hasBlockSums(journal.incompat)) raw.h_chksum = commitBlockSum(mem, journal.seed, raw.at);
+  put(cursor, raw.at, Writer.commit);
+}
