@@ -44,6 +44,7 @@ export {
   mapped,
   unlockEntry,
   unmapRange,
+  unmapRangeAlone,
   type Mapping,
 } from "./mm/mapping.ts";
 export type { Vma } from "./mm/space.ts";

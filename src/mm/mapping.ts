@@ -8,7 +8,7 @@
 // The page table entries themselves need no lock (machine/mmu.ts).
 
 import { LockClass } from "../locks/classes.ts";
-import { downRead, initRwSem, RwSem, upRead } from "../locks/rwsem.ts";
+import { downRead, downWrite, initRwSem, RwSem, upRead, upWrite } from "../locks/rwsem.ts";
 import { BitLocks, lockBit, unlockBit } from "../locks/wait-bit.ts";
 import type { QuietCell } from "../machine/cell.ts";
 import { Op, step } from "../machine/cpu.ts";
@@ -81,13 +81,32 @@ export function unmapRange(
   privateCopies: boolean,
 ): void {
   downRead(mapping.sem);
+  unmapAll(mapping, firstPage, lastPage, privateCopies);
+  upRead(mapping.sem);
+}
+
+/**
+ * The same with mapping.sem held alone, as Linux did before 5.16: whoever else unmaps these pages, or maps them
+ * under mapping.sem, has done so when this returns, or has not begun.  kernel: unmap_mapping_range
+ */
+export function unmapRangeAlone(
+  mapping: Mapping,
+  firstPage: number,
+  lastPage: number,
+  privateCopies: boolean,
+): void {
+  downWrite(mapping.sem);
+  unmapAll(mapping, firstPage, lastPage, privateCopies);
+  upWrite(mapping.sem);
+}
+
+function unmapAll(mapping: Mapping, firstPage: number, lastPage: number, privateCopies: boolean): void {
   let vma = vmaAt(mapping.mem, mapping.firstVma);
   for (; vma !== undefined; vma = vmaAt(mapping.mem, vma.nextOfMapping)) {
     const start = addressOf(vma, Math.max(firstPage, vma.firstPage));
     const end = Math.min(vma.end, addressOf(vma, lastPage + 1));
     if (start < end) unmapPages(vma, start, end, !privateCopies);
   }
-  upRead(mapping.sem);
 }
 
 /** Takes the right to store to a page from everybody: the next store of each faults.  kernel: pfn_mkclean_range */

@@ -2,7 +2,7 @@
 // copies.  Before it converts, a fault finds the block unwritten too, zeroes it, converts it and maps it.
 // The write's conversion then finds nothing to do, and its bytes are gone.
 //
-// The proposal of December 2013 has the race three times over: its reads zero and convert as its faults do.
+// That is dax-4.0.  The proposal of December 2013 has the race three times over: its reads zero and convert as its faults do.
 
 import { expect, test } from "vitest";
 import { breaks, survives } from "./claims.ts";
@@ -22,6 +22,27 @@ test.each(shapes)("as proposed, $other zeroes what a write has copied", async ({
   );
   expect(switches).toBe(1);
 });
+
+test.each(shapes.slice(0, 2))(
+  "as merged in 4.0, $other zeroes what a write has copied",
+  async ({ scenario }) => {
+    const { message } = await breaks("dax-4.0", scenario, "no-lost-write");
+    expect(message).toMatch(
+      /returned 0x00 .* where 0xaa was right: writer's pwrite had put other bytes there/,
+    );
+  },
+);
+
+test("as merged in 4.0, reads do not convert, and i_mutex keeps them from a write", async () => {
+  await survives("dax-4.0", "write-beside-read");
+});
+
+test.each(["dax-4.9", "dax-6.1"])(
+  "under %s, which zeroes and converts first, a write beside a write fault keeps its bytes in every schedule",
+  async (design) => {
+    await survives(design, "write-beside-store");
+  },
+);
 
 test.each(shapes)(
   "serialized, a write beside $other keeps its bytes in every schedule",

@@ -12,9 +12,9 @@ describe.each(["ext4-xip-inline", "ext4-xip-serialized"])("%s", (design) => {
     expect(runs).toBeGreaterThan(20);
   });
 
-  test("no random schedule of three tasks on a zero page differs from itself", async () => {
+  test("no random schedule of three tasks about a truncate differs from itself", async () => {
     const search = { design, strategy: "random", runs: 150, goOn: 1e6, twice: true, workers: 1 } as const;
-    const { runs } = await explore("zero-page", search);
+    const { runs } = await explore("truncate-and-reuse", search);
     expect(runs).toBe(150);
   });
 });

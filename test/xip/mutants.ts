@@ -1,7 +1,7 @@
 // The serialized design with one line of defence taken out, and the scenario that must notice.
 
-import { fileURLToPath } from "node:url";
 import type { PromiseName } from "../../src/index.ts";
+import { besides } from "../history/claims.ts";
 import { both, dropping, replacing, type Change } from "../support/mutate.ts";
 
 export interface Mutant {
@@ -16,9 +16,6 @@ export interface Mutant {
   /** Lock checking is on: without it no schedule shows that something is missing. */
   readonly lockdep?: 1;
 }
-
-/** A scenario that stands beside the mutants, by its name. */
-const besides = (name: string): string => fileURLToPath(new URL(`./scenarios/${name}.js`, import.meta.url));
 
 /** Where a file grows, and what is done there about the bytes behind its end. */
 const tails = [
@@ -85,7 +82,7 @@ export const mutants: Mutant[] = [
         `${unlockAlone} if (media > 0) unmapRange(inode.mapping, block, block, false);`,
       ),
     ),
-    scenario: "zero-page",
+    scenario: "write-into-new-block",
     breaks: "no-lost-write",
   },
   {

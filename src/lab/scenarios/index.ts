@@ -16,6 +16,7 @@ import twoStoreFaults from "./mapping/two-store-faults.ts";
 import writeBesideLoad from "./mapping/write-beside-load.ts";
 import writeBesideStore from "./mapping/write-beside-store.ts";
 import writeFromOwnMapping from "./mapping/write-from-own-mapping.ts";
+import writeIntoNewBlock from "./mapping/write-into-new-block.ts";
 import zeroPage from "./mapping/zero-page.ts";
 import fallocateNextDoor from "./size/fallocate-next-door.ts";
 import storeBesideFallocate from "./size/store-beside-fallocate.ts";
@@ -36,6 +37,7 @@ const all: Scenario[] = [
   truncateAndReuse,
   writeFromOwnMapping,
   zeroPage,
+  writeIntoNewBlock,
   fallocateNextDoor,
   storeBesideFallocate,
   writeBesideTruncate,

@@ -31,7 +31,7 @@ import type { Handle } from "../../ext4/journal/state.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
 import { truncateBlocks } from "../../ext4/truncate.ts";
-import { installPage, installZeroPage, unmapRange } from "../../mm/mapping.ts";
+import { installPage, installZeroPage, unmapRangeAlone } from "../../mm/mapping.ts";
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
@@ -86,7 +86,7 @@ export const design: Design = {
       [extent, blank] = [made.extent, made.blank];
     }
     // The hole's page leaves the page cache, and with it all mappings.
-    if (write || blank) unmapRange(inode.mapping, page, page, false);
+    if (write || blank) unmapRangeAlone(inode.mapping, page, page, false);
     return insertMapping(vma, page, write, extent, blank);
   },
 
@@ -176,7 +176,7 @@ function writeLocked(inode: Inode, from: UserBuffer, position: number, length: n
 /** Takes zero pages out of all mappings, before and after a write.  kernel: generic_file_direct_write */
 function invalidate(inode: Inode, position: number, length: number): void {
   const { block } = inBlock(position, length);
-  unmapRange(inode.mapping, block, pagesIn(position + length) - 1, false);
+  unmapRangeAlone(inode.mapping, block, pagesIn(position + length) - 1, false);
 }
 
 /** Zeroes what a write does not cover of the first and the last block of a run.  kernel: dax_new_buf */
@@ -271,10 +271,8 @@ function truncateLocked(inode: Inode, size: number): number {
   const grows = size > readSize(inode);
   const error = updateTime(inode) || growTo(inode, size);
   if (error < 0 || grows) return error;
-  // Faults that saw the old size have mapped their page when mapping.sem is ours; later ones see the new size.
-  downWrite(inode.mapping.sem);
-  upWrite(inode.mapping.sem);
-  unmapRange(inode.mapping, pagesIn(size), Infinity, true);
+  // A fault that saw the old size has mapped its page when mapping.sem is ours; a later one sees the new size.
+  unmapRangeAlone(inode.mapping, pagesIn(size), Infinity, true);
   const failed = zeroTail(inode, size);
   return failed < 0 ? failed : truncateBlocks(inode, size);
 }
@@ -288,5 +286,5 @@ function reserve(inode: Inode, mode: number, offset: number, length: number): nu
 /** Takes out what faults have mapped during the punch, but for those still on their way.  kernel: ext4_punch_hole */
 function unmapPunched(inode: Inode, offset: number, length: number): void {
   const [first, stop] = [pagesIn(offset), Math.floor((offset + length) / PAGE_SIZE)];
-  if (stop > first) unmapRange(inode.mapping, first, stop - 1, false);
+  if (stop > first) unmapRangeAlone(inode.mapping, first, stop - 1, false);
 }

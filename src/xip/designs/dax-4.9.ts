@@ -27,7 +27,7 @@ import type { Handle } from "../../ext4/journal/state.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
 import { truncateBlocks } from "../../ext4/truncate.ts";
-import { installPage, installZeroPage, lockEntry, unlockEntry, unmapRange } from "../../mm/mapping.ts";
+import { installPage, installZeroPage, lockEntry, unlockEntry, unmapRangeAlone } from "../../mm/mapping.ts";
 import type { Vma } from "../../mm/space.ts";
 import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
@@ -156,7 +156,7 @@ function writeLocked(inode: Inode, from: UserBuffer, position: number, length: n
 /** Takes zero pages out of all mappings, before and after a write.  kernel: generic_file_direct_write */
 function invalidate(inode: Inode, position: number, length: number): void {
   const { block } = inBlock(position, length);
-  unmapRange(inode.mapping, block, pagesIn(position + length) - 1, false);
+  unmapRangeAlone(inode.mapping, block, pagesIn(position + length) - 1, false);
 }
 
 /** A written extent that covers a block, with up to `count` blocks from there on.  kernel: ext4_dax_get_block */
@@ -225,7 +225,7 @@ function writeFault(inode: Inode, vma: Vma, page: number): number {
   const extent = makeWritten(handle, inode, page, 1);
   if (typeof extent !== "number") {
     // kernel: dax_insert_mapping_entry takes out the zero page that other processes may have
-    unmapRange(inode.mapping, page, page, false);
+    unmapRangeAlone(inode.mapping, page, page, false);
     installPage(vma, page, mediaAddress(sb, mediaBlock(extent, page)), true);
   }
   unlockEntry(inode.mapping, page);
@@ -238,7 +238,7 @@ function truncateLocked(inode: Inode, size: number): number {
   const error = updateTime(inode) || growTo(inode, size);
   if (error < 0 || grows) return error;
   downWrite(inode.invalidateSem);
-  unmapRange(inode.mapping, pagesIn(size), Infinity, true);
+  unmapRangeAlone(inode.mapping, pagesIn(size), Infinity, true);
   const failed = zeroTail(inode, size) || truncateBlocks(inode, size);
   upWrite(inode.invalidateSem);
   return failed;

@@ -7,7 +7,9 @@
 // Order: i_rwsem > (mmapSem) > invalidateSem > journal handle > entry > dataSem; mapping.sem innermost.
 //
 // Not protected: a write that finds a block just filled by a fault does not wait until that fault has taken
-// the zero page out of other processes; for a moment they load zeros where the write has returned.
+// the zero page out of other processes; for a moment they load zeros where the write has returned.  So it is in
+// the sources: for a block that is written already the write asks for no entry, and the fault converts before it
+// unmaps.  In 4.9 each write took zero pages out behind its copy, which covered this.
 
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
