@@ -70,7 +70,7 @@ export const mutants: Mutant[] = [
     without: "dataSem where a hole is mapped",
     change: dropping("mapHole", "downRead(inode.dataSem);", "upRead(inode.dataSem);"),
     scenario: "zero-page",
-    breaks: "no-freed-mapping",
+    breaks: "no-lost-write",
   },
   {
     without: "dataSem until the zero page is unmapped: it is dropped before",

@@ -19,6 +19,7 @@ export default scenario(import.meta, {
     puncher(sys) {
       const fd = sys.open("/old", "r+");
       fallocated(sys, fd, Fallocate.punchHole | Fallocate.keepSize, 0, BLOCK);
+      sys.sync(); // a freed block is free for others once the transaction is committed
       sys.pwrite(sys.open("/new", "r+"), filled(BLOCK, 0x22), 0);
     },
   },

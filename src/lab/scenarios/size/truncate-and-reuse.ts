@@ -20,6 +20,7 @@ export default scenario(import.meta, {
     },
     truncater(sys) {
       sys.truncate("/old", 0);
+      sys.sync(); // a freed block is free for others once the transaction is committed
       sys.pwrite(sys.open("/new", "r+"), filled(BLOCK, 0x22), 0);
     },
   },
