@@ -7,7 +7,7 @@
 
 import { header } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { streamCopy } from "../../machine/pmem.ts";
+import { fence, streamCopy } from "../../machine/pmem.ts";
 import { Writer } from "../../machine/pmem/log.ts";
 import { nextPage } from "../../machine/pmem/page-set.ts";
 import { swapBytes } from "../../machine/struct.ts";
@@ -144,7 +144,11 @@ function asLogged({ mem, scratchAt }: Journal, data: number): number {
   return copy;
 }
 
-/** Writes what makes the transaction count. */
+/**
+ * Writes what makes the transaction count, in two parts: a commit block of which only some lines have arrived has a
+ * wrong checksum, and recovery takes the whole log for damaged.  Without its first word, the magic number and
+ * the type, it is the log's end; that word arrives as one.  The caller's fence makes it durable.
+ */
 export function writeCommitBlock(cursor: LogCursor): void {
   const { sb, journal } = cursor;
   const { mem } = sb;
@@ -153,5 +157,16 @@ export function writeCommitBlock(cursor: LogCursor): void {
   raw.h_commit_sec_lo = seconds;
   raw.h_commit_nsec = nanoseconds;
   if (hasBlockSums(journal.incompat)) raw.h_chksum = commitBlockSum(mem, journal.seed, raw.at);
+  const place = journalAddress(sb, journal, cursor.at);
+  const { h_magic, h_blocktype } = raw;
+  raw.h_magic = 0;
+  raw.h_blocktype = 0;
   put(cursor, raw.at, Writer.commit);
+  fence(mem);
+  raw.h_magic = h_magic;
+  raw.h_blocktype = h_blocktype;
+  streamCopy(mem, place, raw.at, FIRST_WORD, Writer.commit);
 }
+
+/** What the media takes as one, in bytes. */
+const FIRST_WORD = 8;
