@@ -4,14 +4,14 @@ import { downWrite, upWrite } from "../locks/rwsem.ts";
 import { discardPreallocations } from "./alloc/preallocation.ts";
 import { creditsFor } from "./extents/credits.ts";
 import { removeExtents } from "./extents/remove.ts";
-import type { Inode } from "./inode.ts";
+import { setDiskSize, type Inode } from "./inode.ts";
 import { journalStart, journalStop } from "./journal/handle.ts";
 import { MAX_FILE_BLOCKS } from "./media/extent.ts";
 import { BLOCK_SIZE, superBlock } from "./super.ts";
 
 /**
- * Frees the blocks that lie wholly behind a size in bytes.  i_size, mappings and the tail of the last block
- * are the caller's affair, before.  Takes {handle; dataSem W}.  -EUCLEAN in a damaged tree.
+ * Makes a size in bytes the file's on the media, and frees the blocks that lie wholly behind it, in one transaction.
+ * i_size, mappings and the tail of the last block are the caller's affair, before.  Takes {handle; dataSem W}.  -EUCLEAN in a damaged tree.
  *
  * kernel: ext4_truncate
  */
@@ -21,7 +21,9 @@ export function truncateBlocks(inode: Inode, size: number): number {
   if (typeof handle === "number") return handle;
   downWrite(inode.dataSem);
   discardPreallocations(inode);
-  const removed = removeExtents(handle, inode, Math.ceil(size / BLOCK_SIZE), MAX_FILE_BLOCKS);
+  const removed =
+    setDiskSize(handle, inode, size) ||
+    removeExtents(handle, inode, Math.ceil(size / BLOCK_SIZE), MAX_FILE_BLOCKS);
   upWrite(inode.dataSem);
   const stopped = journalStop(handle);
   return removed < 0 ? removed : stopped;

@@ -115,7 +115,7 @@ function look(input: EndStateInput): Finding | undefined {
   const wrong = located(mem, unexplained(input, pieces)) ?? claimed;
   if (wrong !== undefined) return wrong;
   const differs =
-    compareMapping(sys, pieces) ?? compareMedia(input, pieces) ?? compareMountedAnew(input, pieces);
+    compareMapping(sys, pieces) ?? compareMedia(input, sys, pieces) ?? compareMountedAnew(input, pieces);
   if (differs === undefined) good.add(endState, paths, pieces);
   return differs;
 }
@@ -252,14 +252,23 @@ function compareMapping(sys: Sys, pieces: readonly Piece[]): Finding | undefined
   return undefined;
 }
 
-function compareMedia({ mem }: EndStateInput, pieces: readonly Piece[]): Finding | undefined {
+function compareMedia(
+  { mem, paths }: EndStateInput,
+  sys: Sys,
+  pieces: readonly Piece[],
+): Finding | undefined {
   const failed = freeze(superBlock(mem));
   if (failed < 0) return differ(`the file system cannot be synced: error ${-failed}`);
   const [problem] = check(mem);
   if (problem !== undefined)
     return { promise: "consistent", message: `${problem.place}: ${problem.message}` };
-  if (pieces.length === 0) return undefined;
+  if (paths.length === 0) return undefined;
   const tree = readTree(mem);
+  for (const path of paths) {
+    const [here, there] = [sizeOf(sys, path), tree.get(path)];
+    if (here !== undefined && there !== undefined && here !== there.size)
+      return differ(`${path} has ${here} bytes for stat, ${there.size} for who reads the image`);
+  }
   for (const piece of pieces) {
     const file = tree.get(piece.path);
     if (file === undefined) return differ(`${piece.path} is not in the image`);
@@ -268,6 +277,16 @@ function compareMedia({ mem }: EndStateInput, pieces: readonly Piece[]): Finding
     if (finding !== undefined) return finding;
   }
   return undefined;
+}
+
+/** The size of the regular file of a path; undefined when there is none. */
+function sizeOf(sys: Sys, path: string): number | undefined {
+  try {
+    const { mode, size } = sys.lstat(path);
+    return (mode & 0o170000) === 0o100000 ? size : undefined;
+  } catch {
+    return undefined; // whatever keeps it from being found, `keyOf` has met
+  }
 }
 
 function compareMountedAnew(

@@ -93,7 +93,7 @@ test.each([...designs.values()].filter(({ sound }) => sound))(
       startLog(mem);
       const promised = work(mem, sys(), random);
       const failures = new PowerFailures(mem, seed === 0 ? "none" : "adr");
-      for (let crash = 0; crash < 4; crash++) {
+      for (let crash = 0; crash < 8; crash++) {
         const point = 1 + random(failures.entries.length);
         const survivors = new Map(
           failures.pendingAt(point).map(({ offset, reach }) => [offset, random(reach + 1)]),
