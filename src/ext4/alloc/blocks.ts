@@ -18,7 +18,8 @@ import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
 import { loadGroup, markFreed, markUsed } from "./free-map.ts";
-import { findRun } from "./search.ts";
+import { discardAll } from "./preallocation.ts";
+import { findRun, type Wish } from "./search.ts";
 
 /** Consecutive media blocks. */
 export interface Run {
@@ -53,12 +54,17 @@ function fromGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): 
 
 /** In the goal's group, if it has such a run. */
 function nearGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
-  const wish = { count, group: groupOf(sb, goal), first: 0, data: false };
-  const found = findRun(sb, wish);
+  const found = findSpace(sb, { count, group: groupOf(sb, goal), first: 0, data: false });
   return typeof found === "number" ? found : takeFound(handle, sb, found);
 }
 
-/** Marks a run that `findRun` gave as used, on media and in the map.  It lies in one group. */
+/** Finds a run; where there is none, once more without what is set aside.  kernel: ext4_mb_discard_preallocations */
+export function findSpace(sb: SuperBlock, wish: Wish): Run | number {
+  const found = findRun(sb, wish);
+  return found === -Errno.ENOSPC && discardAll(sb) > 0 ? findRun(sb, wish) : found;
+}
+
+/** Marks a run that `findSpace` gave as used, on media and in the map.  It lies in one group. */
 export function takeFound(handle: Handle, sb: SuperBlock, run: Run): Run | number {
   const result = take(handle, sb, run);
   if (typeof result !== "number") markUsed(sb, run.start, run.count);

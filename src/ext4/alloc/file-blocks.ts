@@ -11,18 +11,17 @@ import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Handle } from "../journal/state.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
-import { take, takeFound, type Run } from "./blocks.ts";
+import { findSpace, take, takeFound, type Run } from "./blocks.ts";
 import { markUsed } from "./free-map.ts";
 import { expectedRange, type Expected } from "./normalize.ts";
 import {
   addPreallocation,
   discard,
-  discardAll,
   dropPreallocation,
   preallocationAt,
   type Preallocation,
 } from "./preallocation.ts";
-import { findRun, type Wish } from "./search.ts";
+import type { Wish } from "./search.ts";
 
 /** Blocks of the largest file that shares its runs.  kernel: s_mb_stream_request */
 const SMALL_FILE = 16;
@@ -143,8 +142,7 @@ function find(sb: SuperBlock, request: FileRequest, small: boolean): Found | num
     first: range.first,
     data: true,
   };
-  let run = findRun(sb, wish);
-  if (run === -Errno.ENOSPC && discardAll(sb) > 0) run = findRun(sb, wish);
+  const run = findSpace(sb, wish);
   if (typeof run === "number") return run;
   if (!small) sb.streamGroup = groupAt(sb, run.start);
   return { run, logical: lead(request, range.logical, wish.count, run.count) };
