@@ -8,7 +8,7 @@ import { HOST_TASK } from "../machine/limits.ts";
 import { header } from "../machine/layout.ts";
 import type { Memory } from "../machine/memory.ts";
 import { superBlock } from "../ext4/super.ts";
-import { freeze, thaw } from "../ext4/journal/commit.ts";
+import { freeze } from "../ext4/journal/commit.ts";
 import { unmount } from "../ext4/mount/mount.ts";
 import { Sys } from "../syscalls/sys.ts";
 import type { Design } from "../xip/design.ts";
@@ -93,13 +93,10 @@ export class Machine {
   async image(): Promise<Uint8Array> {
     return this.#life.runExclusive(() => {
       this.#refuseClosed();
-      const sb = superBlock(this.#mem);
-      const error = freeze(sb);
+      const error = freeze(superBlock(this.#mem));
       if (error < 0) throw new Error(`the file system could not be synced: error ${-error}`);
       const { start, length } = header(this.#mem).media;
-      const image = this.#mem.read(start, length);
-      thaw(sb);
-      return image;
+      return this.#mem.read(start, length);
     });
   }
 

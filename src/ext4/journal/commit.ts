@@ -74,6 +74,8 @@ function hasChanges(journal: Journal): boolean {
 function commitRunning(sb: SuperBlock, journal: Journal): number {
   const { mem } = sb;
   downWrite(journal.sem);
+  // With the first transaction, not with the mount: who only reads writes nothing.
+  if (journal.empty !== 0) writeNeedsRecovery(sb, true);
   const buffers = sealed(sb);
   const cursor: LogCursor = { sb, journal, sequence: journal.running, at: journal.head };
   const need = logBlocks(journal, buffers.length, journal.revoked.count);
@@ -177,7 +179,7 @@ export function freeze(sb: SuperBlock): number {
   return 0;
 }
 
-/** Goes back from `freeze` to a file system in use.  kernel: ext4_unfreeze */
+/** Goes back from `freeze` to a file system in use: says now that there may be something to recover.  kernel: ext4_unfreeze */
 export function thaw(sb: SuperBlock): void {
   if (journalOf(sb.mem).length > 0) writeNeedsRecovery(sb, true);
 }

@@ -69,17 +69,25 @@ export function abortJournal(sb: SuperBlock, errno: number): number {
 }
 
 /**
- * Says in the superblock, at its place and durably, whether the journal has to be asked first.  Nothing of the
- * superblock is in a transaction.  kernel: ext4_set_feature_journal_needs_recovery
+ * Says in the superblock, at its place and durably, whether the journal has to be asked first.  Only that changes
+ * there: what else the superblock's buffer says may belong to a transaction that is not durable.
+ *
+ * kernel: ext4_set_feature_journal_needs_recovery
  */
 export function writeNeedsRecovery(sb: SuperBlock, needed: boolean): void {
   const { mem } = sb;
   const { data } = bufferAt(mem, sb.superBuffer);
+  const mine = RawSuperBlock.of(mem, data + SUPERBLOCK_OFFSET);
+  if (((mine.s_feature_incompat & Incompat.needs_recovery) !== 0) === needed) return;
   touch(mem, data, BLOCK_SIZE);
-  const raw = RawSuperBlock.of(mem, data + SUPERBLOCK_OFFSET);
-  if (needed) raw.s_feature_incompat |= Incompat.needs_recovery;
-  else raw.s_feature_incompat &= ~Incompat.needs_recovery;
-  if (hasChecksums(sb)) raw.s_checksum = superBlockSum(mem, raw.at);
-  streamWhole(mem, mediaAddress(sb, 0) + SUPERBLOCK_OFFSET, raw.at, RawSuperBlock.size, Writer.superblock);
+  const place = mediaAddress(sb, 0) + SUPERBLOCK_OFFSET;
+  const raw = RawSuperBlock.of(mem, journalOf(mem).scratchAt);
+  mem.copy(raw.at, place, RawSuperBlock.size);
+  for (const copy of [mine, raw]) {
+    if (needed) copy.s_feature_incompat |= Incompat.needs_recovery;
+    else copy.s_feature_incompat &= ~Incompat.needs_recovery;
+    if (hasChecksums(sb)) copy.s_checksum = superBlockSum(mem, copy.at);
+  }
+  streamWhole(mem, place, raw.at, RawSuperBlock.size, Writer.superblock);
   fence(mem);
 }

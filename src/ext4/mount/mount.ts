@@ -14,7 +14,7 @@ import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, 
 import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { isDirectory } from "../inode.ts";
 import { iget, inodeAt, iput } from "../inodes/cache.ts";
-import { freeze, thaw } from "../journal/commit.ts";
+import { freeze } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
 import { openJournal } from "../journal/open.ts";
 import { checkGroups } from "./groups.ts";
@@ -91,7 +91,6 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     return { message: journal };
   }
   sb.mounted = 1;
-  thaw(sb);
   const orphans = cleanUpOrphans(sb);
   if (orphans === undefined) return sb;
   unmount(sb);
@@ -145,7 +144,6 @@ export function unmount(sb: SuperBlock): number {
     const again = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
     sb.superBuffer = typeof again === "number" ? superBuffer : again.at;
     keepRoot(sb);
-    thaw(sb);
     return busy;
   }
   sb.mounted = 0;
