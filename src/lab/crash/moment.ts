@@ -47,9 +47,8 @@ const TAKES_NAMES = new Set<number>([Call.unlink]);
 
 const succeeded = ({ end, error }: RecordedCall): boolean => end !== Infinity && error === 0;
 
-/** One file as it was found after recovery. */
+/** One file as it was found after recovery; of a large one `bytes` are only the first. */
 export interface Recovered {
-  readonly path: string;
   readonly key: string;
   readonly size: number;
   readonly bytes: Uint8Array;
@@ -81,8 +80,8 @@ export class Moment {
 
   /** The read that a recovered file amounts to. */
   readOf({ key, bytes, size }: Recovered): CallRead {
-    // It asked for more than there is: a file that is shorter than it must be is found out.
-    const length = Math.max(size, bytes.length) + 1;
+    // Of a whole file it asked for more than there is: one that is shorter than it must be is found out.
+    const length = bytes.length < size ? bytes.length : size + 1;
     return {
       begin: this.#syncedAt(key),
       end: Infinity,

@@ -21,7 +21,7 @@ import { checkHistory, type Names } from "../oracles/explain.ts";
 import { fileKey, type RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import type { Finding } from "../oracles/promises.ts";
-import { CallSteps, Moment, type Recovered } from "./moment.ts";
+import { CallSteps, Moment } from "./moment.ts";
 import { choicesOf } from "./survivors.ts";
 import type { Target } from "./target.ts";
 
@@ -180,11 +180,10 @@ export class CrashStates {
   #unexplained(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment, names: Names): Finding | undefined {
     const reads = [...tree]
       .filter(([, { mode }]) => (mode & 0o170000) === 0o100000)
-      .map(([path, file]): Recovered => {
-        const bytes = file.size <= WHOLE ? file.content() : file.content().subarray(0, WHOLE);
-        return { path, key: this.#keyOf(file.ino), size: file.size, bytes };
-      })
-      .map((file) => moment.readOf(file));
+      .map(([, file]) => {
+        const bytes = file.content().subarray(0, WHOLE);
+        return moment.readOf({ key: this.#keyOf(file.ino), size: file.size, bytes });
+      });
     return checkHistory(
       moment.history,
       reads,
