@@ -58,6 +58,20 @@ const MAX_RUNS = 1e12;
 
 /** Searches.  Throws `UsageError` for wrong use, otherwise as `explore` does. */
 export async function crash(given: string | Scenario, options: CrashOptions): Promise<CrashResult> {
+  const crews = new Crews();
+  try {
+    return await crashWith(crews, given, options);
+  } finally {
+    await crews.close();
+  }
+}
+
+/** The same with threads that the caller keeps for more. */
+export async function crashWith(
+  crews: Crews,
+  given: string | Scenario,
+  options: CrashOptions,
+): Promise<CrashResult> {
   if (typeof options !== "object" || options === null) {
     throw new UsageError(`crash takes { design, domain, … }, not ${shown(options)}`);
   }
@@ -81,20 +95,15 @@ export async function crash(given: string | Scenario, options: CrashOptions): Pr
     runs: wholeNumber("runs", options.runs ?? MAX_RUNS, 1, MAX_RUNS),
     plan: { domain, maxLines: wholeNumber("maxLines", options.maxLines ?? 8, 0, 16) },
   };
-  const crews = new Crews();
-  try {
-    const jobs = new Jobs<ShardReport>(crews, options);
-    const [done] = await jobs.run([shardOf(scenario, design, machine, work)], () => false);
-    const report = done?.report;
-    const counts = report?.crash ?? { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
-    return {
-      ...counts,
-      runs: report?.runs ?? 0,
-      complete: report?.complete === true && counts.sampled === 0,
-      ...(report?.violation !== undefined && { violation: report.violation }),
-      elapsed: jobs.elapsed,
-    };
-  } finally {
-    await crews.close();
-  }
+  const jobs = new Jobs<ShardReport>(crews, options);
+  const [done] = await jobs.run([shardOf(scenario, design, machine, work)], () => false);
+  const report = done?.report;
+  const counts = report?.crash ?? { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
+  return {
+    ...counts,
+    runs: report?.runs ?? 0,
+    complete: report?.complete === true && counts.sampled === 0,
+    ...(report?.violation !== undefined && { violation: report.violation }),
+    elapsed: jobs.elapsed,
+  };
 }

@@ -28,13 +28,7 @@ function noteData(mem: Memory, what: Note, at: number, length: number): void {
 
 /** Sets media bytes to zero, in the cache: without a flush nothing says when they are durable.  kernel: clear_page */
 export function zeroBytes(mem: Memory, at: number, length: number): void {
-  for (let done = 0; done < length;) {
-    const count = pieceAt(mem, at + done, length - done);
-    step(Op.zero, at + done);
-    noteData(mem, Note.zero, at + done, count);
-    storeFill(mem, at + done, 0, count, Writer.zero);
-    done += count;
-  }
+  zeroPieces(mem, at, length, false);
 }
 
 /**
@@ -42,11 +36,16 @@ export function zeroBytes(mem: Memory, at: number, length: number): void {
  * stopped, ahead of its transaction.  kernel: blkdev_issue_zeroout, dax_zero_page_range
  */
 export function streamZeros(mem: Memory, at: number, length: number): void {
+  zeroPieces(mem, at, length, true);
+}
+
+function zeroPieces(mem: Memory, at: number, length: number, pastCaches: boolean): void {
   for (let done = 0; done < length;) {
     const count = pieceAt(mem, at + done, length - done);
     step(Op.zero, at + done);
     noteData(mem, Note.zero, at + done, count);
-    streamFill(mem, at + done, 0, count, Writer.zero);
+    if (pastCaches) streamFill(mem, at + done, 0, count, Writer.zero);
+    else storeFill(mem, at + done, 0, count, Writer.zero);
     done += count;
   }
 }

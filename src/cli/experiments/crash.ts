@@ -65,7 +65,8 @@ export const crashCommand = command({
     `${Exit.inconclusive}  inconclusive: a cell was stopped before it was through`,
   ].join("\n"),
   async run({ values, positionals }) {
-    const { crash } = await import("../../lab/crash.ts");
+    const { crashWith } = await import("../../lab/crash.ts");
+    const { Crews } = await import("../../lab/host/crews.ts");
     const { crashScenarios } = await import("../../lab/scenarios/crash/index.ts");
     const { loadDesign, loadScenario } = await import("../../lab/load.ts");
     const { designs } = await import("../../xip/designs/index.ts");
@@ -77,14 +78,16 @@ export const crashCommand = command({
     const sound = new Map<string, boolean>();
     for (const column of columns) sound.set(column, (await loadDesign(column)).design.sound);
     const { preemptions, runs, timeout, domain, set, json } = values;
-    const only = rows.length === 1 && columns.length === 1;
+    const pairs = rows.flatMap((row) => columns.map((column) => [row, column] as const));
+    const only = pairs.length === 1;
     return watched(json === true, {}, async (watch) => {
       const cells: Cell[] = [];
-      for (const scenario of rows) {
-        for (const design of columns) {
+      const crews = new Crews();
+      try {
+        for (const [scenario, design] of pairs) {
           if (watch.signal.aborted) break;
-          watch.doing = `${cells.length} of ${rows.length * columns.length} cells`;
-          const found = await crash(scenario, {
+          watch.doing = `${cells.length} of ${pairs.length} cells`;
+          const found = await crashWith(crews, scenario, {
             design,
             domain,
             preemptions,
@@ -102,6 +105,8 @@ export const crashCommand = command({
             print(cellLine(cell));
           }
         }
+      } finally {
+        await crews.close();
       }
       watch.status.end();
       if (json) printJson({ interrupted: watch.received() !== undefined, cells: cells.map(withReplay) });

@@ -13,12 +13,13 @@ import type { Memory } from "../../machine/memory.ts";
 import { Bug } from "../../machine/errors.ts";
 import { check } from "../../ext4/check/check.ts";
 import { readTree, type FileOnMedia } from "../../ext4/check/tree.ts";
-import { iget, iput } from "../../ext4/inodes/cache.ts";
 import { freeze } from "../../ext4/journal/commit.ts";
+import { Mode } from "../../ext4/media/inode.ts";
 import { superBlock } from "../../ext4/super.ts";
 import type { StepLog } from "../../sched/state.ts";
+import { WHOLE } from "../oracles/endstate.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
-import { fileKey, type RecordedCall } from "../oracles/history.ts";
+import { fileKey, keyOfInode, type RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { CallSteps, Moment } from "./moment.ts";
@@ -57,10 +58,6 @@ export interface CrashCounts {
   /** Points at which not every way was tried. */
   sampled: number;
 }
-
-const MIB = 1024 * 1024;
-/** Of larger files only so many bytes are compared. */
-const WHOLE = 4 * MIB;
 
 export class CrashStates {
   readonly counts: CrashCounts = { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
@@ -168,7 +165,7 @@ export class CrashStates {
   #missing(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment): Finding | undefined {
     for (const [path, key] of moment.mustExist()) {
       const file = tree.get(path);
-      if (file !== undefined && this.#keyOf(file.ino) === key) continue;
+      if (file !== undefined && keyOfInode(this.#target.mem, file.ino) === key) continue;
       return {
         promise: "no-lost-write",
         message: `${path} is gone after recovery, and its fsync had returned`,
@@ -179,10 +176,11 @@ export class CrashStates {
 
   #unexplained(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment, names: Names): Finding | undefined {
     const reads = [...tree]
-      .filter(([, { mode }]) => (mode & 0o170000) === 0o100000)
+      .filter(([, { mode }]) => (mode & Mode.type) === Mode.file)
       .map(([, file]) => {
         const bytes = file.content().subarray(0, WHOLE);
-        return moment.readOf({ key: this.#keyOf(file.ino), size: file.size, bytes });
+        const key = keyOfInode(this.#target.mem, file.ino) ?? fileKey(file.ino, 0);
+        return moment.readOf({ key, size: file.size, bytes });
       });
     return checkHistory(
       moment.history,
@@ -191,14 +189,6 @@ export class CrashStates {
       names,
       "a read after the power failure and recovery",
     );
-  }
-
-  #keyOf(ino: number): string {
-    const inode = iget(superBlock(this.#target.mem), ino);
-    if (typeof inode === "number") return fileKey(ino, 0);
-    const { generation } = inode;
-    iput(inode);
-    return fileKey(ino, generation);
   }
 
   /** The same promise broken with as few lines lost as can be. */
@@ -256,7 +246,7 @@ function semanticKey(tree: ReadonlyMap<string, FileOnMedia>): string {
     const extents = file.extents.map(
       ({ logical, length, unwritten }) => `${logical}+${length}${unwritten ? "u" : ""}`,
     );
-    const content = (file.mode & 0o170000) === 0o040000 ? 0 : hashOf(file.content());
+    const content = (file.mode & Mode.type) === Mode.directory ? 0 : hashOf(file.content());
     parts.push(`${path} ${file.mode} ${file.nlink} ${file.size} ${content} ${extents.join()}`);
   }
   return parts.join("\n");

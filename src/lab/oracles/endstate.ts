@@ -25,6 +25,7 @@ import { lookUp } from "../../ext4/map.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { iget, iput } from "../../ext4/inodes/cache.ts";
 import { mount, unmount } from "../../ext4/mount/mount.ts";
+import { Mode } from "../../ext4/media/inode.ts";
 import { superBlock } from "../../ext4/super.ts";
 import { USER_END, USER_START, AddressSpace } from "../../mm/space.ts";
 import { unmapRegion } from "../../mm/region.ts";
@@ -36,12 +37,13 @@ import { Sys } from "../../syscalls/sys.ts";
 import type { Design } from "../../xip/design.ts";
 import type { MachineOptions } from "../options.ts";
 import { checkHistory, type ByteFinding, type Names } from "./explain.ts";
-import { fileKey, type CallRead, type RunHistory } from "./history.ts";
+import { keyOfInode, type CallRead, type RunHistory } from "./history.ts";
 import type { InitialFiles } from "./initial.ts";
 import { checkMappings } from "./mappings.ts";
 import type { Finding } from "./promises.ts";
 
-const WHOLE = 4 * MIB;
+/** Of a larger file not everything is compared. */
+export const WHOLE = 4 * MIB;
 /** Later than every call's end, however long the run. */
 const AFTER = 2 ** 40;
 
@@ -195,18 +197,14 @@ function keyOf(sys: Sys, mem: Memory, path: string): string | undefined {
   let ino: number;
   try {
     const stat = sys.stat(path);
-    if ((stat.mode & 0o170000) !== 0o100000) return undefined;
+    if ((stat.mode & Mode.type) !== Mode.file) return undefined;
     ino = stat.ino;
   } catch (error) {
     // Names come and go, and a file may have taken the place of a directory.
     if (["ENOENT", "ENOTDIR", "ELOOP"].includes((error as { code?: string }).code ?? "")) return undefined;
     throw error;
   }
-  const inode = iget(superBlock(mem), ino);
-  if (typeof inode === "number") return undefined;
-  const { generation } = inode;
-  iput(inode);
-  return fileKey(ino, generation);
+  return keyOfInode(mem, ino);
 }
 
 /** What is read of a file: all of it, or, of a large one, its extents and its end. */
@@ -283,7 +281,7 @@ function compareMedia(
 function sizeOf(sys: Sys, path: string): number | undefined {
   try {
     const { mode, size } = sys.lstat(path);
-    return (mode & 0o170000) === 0o100000 ? size : undefined;
+    return (mode & Mode.type) === Mode.file ? size : undefined;
   } catch {
     return undefined; // whatever keeps it from being found, `keyOf` has met
   }

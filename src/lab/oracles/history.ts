@@ -4,6 +4,8 @@
 // What is not verified is listed in `register.ts`; in addition loads through a private mapping whose pages
 // the process has stored to are left out: those pages are its own.
 
+import { iget, iput } from "../../ext4/inodes/cache.ts";
+import { superBlock } from "../../ext4/super.ts";
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { O } from "../../syscalls/flags.ts";
 import { Call, Mapped, recordData, recordsOf, type CallRecord } from "../../syscalls/record.ts";
@@ -64,6 +66,15 @@ export interface InitialFile {
 /** How a file is told apart. */
 export function fileKey(ino: number, generation: number): string {
   return `${ino}:${generation}`;
+}
+
+/** The key of the file that has an inode now; undefined when that cannot be read. */
+export function keyOfInode(mem: Memory, ino: number): string | undefined {
+  const inode = iget(superBlock(mem), ino);
+  if (typeof inode === "number") return undefined;
+  const { generation } = inode;
+  iput(inode);
+  return fileKey(ino, generation);
 }
 
 /** The calls recorded since the last reset, oldest first. */

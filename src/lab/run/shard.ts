@@ -12,6 +12,7 @@ import type { MachineOptions } from "../options.ts";
 import { processesOf, taskNames, type Scenario } from "../scenario.ts";
 import { CrashLead } from "../crash/lead.ts";
 import type { CrashCounts, CrashPlan, Failure } from "../crash/states.ts";
+import type { PromiseName } from "../oracles/promises.ts";
 import { askedToStop, controlAt, type Control } from "./control.ts";
 import { runTwice } from "./determinism.ts";
 import { Judge } from "./judge.ts";
@@ -214,29 +215,43 @@ function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardRepo
 function repeatCrash(lead: Lead, control: Control, work: CrashReplayWork): ShardReport {
   const { turns, failure, times, plan } = work;
   const crashes = new CrashLead(lead, plan);
-  const first = crashes.tell(turns, failure, 1);
-  let broken = first === undefined ? 0 : 1;
-  let runs = 1;
-  for (; runs < times && !askedToStop(control); runs++) {
-    if (crashes.tell(turns, failure, 1)?.promise === first?.promise) broken += first === undefined ? 0 : 1;
-  }
-  const { scheme } = lead;
-  const endStates = new Float64Array();
-  return { runs, complete: true, broken, endStates, scheme, misfits: 0, ...(first && { violation: first }) };
+  const violation = crashes.tell(turns, failure, 1);
+  const counts = timesAgain(control, times, violation, () => crashes.tell(turns, failure, 1)?.promise);
+  return {
+    ...counts,
+    complete: true,
+    endStates: new Float64Array(),
+    scheme: lead.scheme,
+    misfits: 0,
+    ...(violation && { violation }),
+  };
 }
 
 /** Runs a given schedule, and counts how often it breaks the promise that it broke first. */
 function repeat(lead: Lead, control: Control, { turns, times }: ReplayWork): ShardReport {
-  const { scheme } = lead;
   const { finding, outcome } = lead.follow(turns);
   const violation = finding && tell(lead, turns, finding.promise, 1);
-  const { misfits } = outcome;
-  const again = violation === undefined ? 0 : 1;
-  let broken = again;
+  const counts = timesAgain(control, times, violation, () => lead.follow(turns).finding?.promise);
+  return {
+    ...counts,
+    complete: true,
+    endStates: Float64Array.from(lead.judge.endStates),
+    scheme: lead.scheme,
+    misfits: outcome.misfits,
+    ...(violation && { violation }),
+  };
+}
+
+/** After a first run more of them, `times` in all: how many, and how many broke the promise that the first broke. */
+function timesAgain(
+  control: Control,
+  times: number,
+  first: Violation | undefined,
+  run: () => PromiseName | undefined,
+): { runs: number; broken: number } {
+  const hit = first === undefined ? 0 : 1;
+  let broken = hit;
   let runs = 1;
-  for (; runs < times && !askedToStop(control); runs++) {
-    if (lead.follow(turns).finding?.promise === violation?.promise) broken += again;
-  }
-  const endStates = Float64Array.from(lead.judge.endStates);
-  return { runs, complete: true, broken, endStates, scheme, misfits, ...(violation && { violation }) };
+  for (; runs < times && !askedToStop(control); runs++) if (run() === first?.promise) broken += hit;
+  return { runs, broken };
 }
