@@ -5,14 +5,20 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MIB } from "../../src/machine/limits.ts";
+import { mkfs } from "./e2fsprogs.ts";
 
 /** Why this computer cannot mount an image; "" when it can. */
 export function loopRefusal(): string {
   if (process.platform !== "linux") return "this is not Linux";
   if (process.getuid?.() !== 0) return "the tests do not run as root";
-  return existsSync("/dev/loop-control") && tool("losetup", ["-f"]).code === 0
-    ? ""
-    : "there is no loop device";
+  if (!existsSync("/dev/loop-control") || tool("losetup", ["-f"]).code !== 0)
+    return "there is no loop device";
+  try {
+    return mountedByLinux(mkfs(MIB), () => "");
+  } catch (error) {
+    return `nothing can be mounted: ${(error as Error).message.trim()}`;
+  }
 }
 
 function tool(name: string, args: readonly string[]): { code: number; text: string } {
@@ -51,8 +57,20 @@ export interface LinuxExtent {
 
 /** What Linux' FIEMAP says of a file, as filefrag prints it. */
 export function filefrag(path: string): LinuxExtent[] {
-  const { code, text } = tool("filefrag", ["-v", path]);
+  return filefrags([path])[0] as LinuxExtent[];
+}
+
+/** The same of many, one after the other. */
+export function filefrags(paths: readonly string[]): LinuxExtent[][] {
+  if (paths.length === 0) return [];
+  const { code, text } = tool("filefrag", ["-v", ...paths]);
   if (code !== 0) throw new Error(`filefrag: ${text}`);
+  const parts = text.split(/^File size of .*\n/m).slice(1);
+  if (parts.length !== paths.length) throw new Error(`filefrag tells of ${parts.length} files: ${text}`);
+  return parts.map(extentsIn);
+}
+
+function extentsIn(text: string): LinuxExtent[] {
   const lines = text.matchAll(/^ *\d+: +(\d+)\.\. +\d+: +(\d+)\.\. +\d+: +(\d+):(.*)$/gm);
   return [...lines].map(([, logical, physical, length, flags = ""]) => ({
     logical: Number(logical),
