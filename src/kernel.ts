@@ -20,6 +20,7 @@ export {
 export { Fallocate } from "./xip/modes.ts";
 export { changeRange, changesBlocks } from "./xip/ranges.ts";
 export { growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
+export { flushMapped, writeBackAlone, writeBackEntries } from "./xip/write-back.ts";
 
 export { modifiedNow, readSize, setDiskSize, setTimes, writeSize, type Inode } from "./ext4/inode.ts";
 export { inodeAt } from "./ext4/inodes/cache.ts";

@@ -2,9 +2,7 @@
 // record while calls are recorded), lets the kernel do it, leaves the call, and turns a negative result
 // into a SysError.  Offsets and lengths are in bytes.
 
-import { commit } from "../ext4/journal/commit.ts";
 import type { Path } from "../ext4/names/path.ts";
-import { superBlock } from "../ext4/super.ts";
 import type { Memory } from "../machine/memory.ts";
 import type { Design } from "../xip/design.ts";
 import {
@@ -16,14 +14,14 @@ import {
   openFlags,
   type UserRange,
 } from "./arguments.ts";
-import { type Fault, loadBytes, mapDescriptor, storeAll, syncPages, unmapPages } from "./data/region.ts";
+import { type Fault, loadBytes, mapDescriptor, storeAll, unmapPages } from "./data/region.ts";
 import {
   allocateDescriptor,
   extentsOfDescriptor,
   type FileExtent,
-  syncDescriptor,
   truncateDescriptor,
 } from "./data/space.ts";
+import { syncAll, syncDescriptor, syncPages } from "./data/sync.ts";
 import { HERE, readAt, readDescriptor, seekDescriptor, writeAt, writeDescriptor } from "./data/transfer.ts";
 import { Door } from "./door.ts";
 import { initFiles } from "./file.ts";
@@ -152,7 +150,7 @@ export class Sys extends NameCalls {
   /** Makes the whole file system durable. */
   sync(): void {
     const record = this.#door.begin(Call.sync);
-    this.#door.finish(Call.sync, record, commit(superBlock(this.#caller.mem)));
+    this.#door.finish(Call.sync, record, syncAll(this.#caller));
   }
 
   /** Maps a file from `offset` (a multiple of 4096).  Returns the address. */

@@ -59,4 +59,9 @@ export interface Design {
   fallocate(inode: Inode, mode: number, offset: number, length: number): number;
   /** Makes what was written before durable.  Returns 0. */
   sync(inode: Inode): number;
+  /**
+   * Flushes what was stored through mappings of the file; the commit that comes next makes it durable.  Returns 0.
+   * sync(2) asks for it, file after file, before it commits; in a design without it, that flushes nothing.
+   */
+  writeBack?(inode: Inode): number;
 }

@@ -1,10 +1,10 @@
-// What fsync and msync do about stores through mappings, in designs that do anything: find the file's pages that may
-// have been stored to, keep programs from storing on unnoticed, and flush the caches.
+// What fsync, msync and sync do about stores through mappings, in designs that do anything: find the file's pages that
+// may have been stored to, keep programs from storing on unnoticed, and flush the caches.
 
 import { State } from "../ext4/extents/extent.ts";
 import { readSize, type Inode } from "../ext4/inode.ts";
 import { lookUp } from "../ext4/map.ts";
-import { mediaAddress, superBlock } from "../ext4/super.ts";
+import { mediaAddress, superBlock, type SuperBlock } from "../ext4/super.ts";
 import { downRead, downWrite, upRead, upWrite } from "../locks/rwsem.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
 import { flush } from "../machine/pmem.ts";
@@ -43,7 +43,20 @@ export function flushMapped(inode: Inode): number {
   return writeBackMapped(inode, false);
 }
 
-/** Goes through the dirty pages, and makes them clean or leaves them dirty. */
+/**
+ * Flushes all dirty pages, whose they are, and leaves them dirty: those of files that nobody has in memory, when the
+ * others have been written back.
+ */
+export function flushAllMapped(sb: SuperBlock): void {
+  const dirty = dirtyPages(sb.mem);
+  for (let page = 0; dirty.count > 0; page++) {
+    page = nextPage(dirty, page, sb.blockCount);
+    if (page === sb.blockCount) return;
+    flushPage(sb, page);
+  }
+}
+
+/** Goes through the dirty pages of a file, and makes them clean or leaves them dirty. */
 function writeBackMapped(inode: Inode, clean: boolean): number {
   const dirty = dirtyPages(inode.mem);
   const end = pagesIn(readSize(inode));
@@ -54,7 +67,7 @@ function writeBackMapped(inode: Inode, clean: boolean): number {
       const last = mediaBlock(extent, extent.start + extent.length);
       const found = nextPage(dirty, mediaBlock(extent, page), last);
       if (found < last && clean) writeBackPage(inode, extent.start + found - extent.media, found);
-      else if (found < last) flushPage(inode, found);
+      else if (found < last) flushPage(superBlock(inode.mem), found);
       page = extent.start + found + 1 - extent.media;
     } else {
       page = extent.start + extent.length;
@@ -69,10 +82,10 @@ function writeBackPage(inode: Inode, page: number, media: number): void {
   // First: what is stored until the page is protected is flushed below, what is stored later faults.
   removePage(dirtyPages(inode.mem), media);
   protectPage(inode.mapping, page);
-  flushPage(inode, media);
+  flushPage(superBlock(inode.mem), media);
   unlockEntry(inode.mapping, page);
 }
 
-function flushPage(inode: Inode, media: number): void {
-  flush(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
+function flushPage(sb: SuperBlock, media: number): void {
+  flush(sb.mem, mediaAddress(sb, media), PAGE_SIZE);
 }

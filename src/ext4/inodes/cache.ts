@@ -71,6 +71,23 @@ export function inodeAt(mem: Memory, at: number): Inode {
   return viewAt(mem, Inode, at);
 }
 
+/**
+ * A reference to the next inode in memory, from `place` on, and in which place it was; undefined behind the last.  Who
+ * comes or goes meanwhile may be met or not.  kernel: iterate over s_inodes
+ */
+export function igetNext(mem: Memory, place: number): { inode: Inode; place: number } | undefined {
+  const { mutex, inodesAt, reach } = tableOf(mem);
+  let found: { inode: Inode; place: number } | undefined;
+  mutexLock(mutex);
+  for (let next = place; next < reach && found === undefined; next++) {
+    const inode = inodeAt(mem, inodesAt + next * STRIDE);
+    if (inode.state === State.live) found = { inode, place: next };
+  }
+  if (found !== undefined) found.inode.references += 1;
+  mutexUnlock(mutex);
+  return found;
+}
+
 /** The inodes in memory, for oracles: nobody may be running. */
 export function inodesInMemory(mem: Memory): Inode[] {
   return places(mem).filter((inode) => inode.state === State.live);

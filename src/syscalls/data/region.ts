@@ -1,4 +1,4 @@
-// Memory as a program sees it: mmap, munmap, msync, loads and stores.  The last two are no system calls, but
+// Memory as a program sees it: mmap, munmap, loads and stores.  The last two are no system calls, but
 // are recorded like them: the oracles explain their bytes with everybody's writes.
 //
 // A mapping holds its inode, not the description it was made from: the descriptor may be closed.
@@ -9,15 +9,15 @@ import { downRead, upRead } from "../../locks/rwsem.ts";
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { mapRegion, unmapRegion } from "../../mm/region.ts";
-import { type AddressSpace, findVma, findVmaFrom, pageAt, USER_END, type Vma } from "../../mm/space.ts";
+import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../../mm/space.ts";
 import { loadUser, storeUser } from "../../mm/user.ts";
-import { isInt, isOffset } from "../arguments.ts";
+import { isOffset } from "../arguments.ts";
 import type { Caller } from "../process.ts";
 import { type File, putInode } from "../file.ts";
-import { MAX_FILE_SIZE, Msync, O } from "../flags.ts";
+import { MAX_FILE_SIZE, O } from "../flags.ts";
 import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "../record.ts";
 
-const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
+export const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
 
 /** What a process can address on x86-64.  kernel: TASK_SIZE */
 const ADDRESSES = 2 ** 47 - PAGE_SIZE;
@@ -93,47 +93,8 @@ export function unmapPages(
   return result;
 }
 
-/** Makes what was stored through shared mappings durable.  kernel: msync */
-export function syncPages(
-  caller: Caller,
-  record: CallRecord | undefined,
-  address: number,
-  length: number,
-  flags: number,
-): number {
-  if (record !== undefined) recordRange(record, address, length);
-  const known = Msync.async | Msync.invalidate | Msync.sync;
-  if (
-    !isInt(flags) ||
-    (flags & ~known) !== 0 ||
-    (flags & (Msync.async | Msync.sync)) === (Msync.async | Msync.sync)
-  ) {
-    return -Errno.EINVAL;
-  }
-  if (!isAligned(address) || address < 0 || !isOffset(length) || length < 0) return -Errno.EINVAL;
-  const end = address + Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
-  let unmapped = 0;
-  for (let at = address; at < end;) {
-    downRead(caller.space.mmapSem);
-    const vma = findVmaFrom(caller.space, at);
-    const next = vma === undefined ? end : vma.end;
-    const reached = vma !== undefined && vma.start < end && vma.shared !== 0;
-    const inode = reached ? inodeAt(caller.mem, vma.inodeAt) : undefined;
-    if (vma === undefined || vma.start > at) unmapped = -Errno.ENOMEM;
-    if (inode !== undefined) ihold(inode);
-    upRead(caller.space.mmapSem);
-    if (inode !== undefined) {
-      // As in the kernel: the sync runs without mmapSem, so the file is held meanwhile.
-      const error = (flags & Msync.sync) === 0 ? 0 : caller.design.sync(inode);
-      const failed = putInode(inode, error);
-      if (failed < 0) return failed;
-    }
-    at = next;
-  }
-  return unmapped;
-}
-
-function recordRange(record: CallRecord, address: number, length: number): void {
+/** Says which of the caller's addresses the call is on. */
+export function recordRange(record: CallRecord, address: number, length: number): void {
   record.extra = address;
   record.length = length;
 }

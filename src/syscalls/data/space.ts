@@ -1,4 +1,4 @@
-// Calls that change or show which space an open file has: ftruncate, fallocate, fiemap, fsync.
+// Calls that change or show which space an open file has: ftruncate, fallocate, fiemap.
 
 import { extents } from "../../ext4/extents/find.ts";
 import { State } from "../../ext4/extents/extent.ts";
@@ -7,8 +7,6 @@ import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { isInt, isOffset } from "../arguments.ts";
 import type { Caller } from "../process.ts";
-import { commit } from "../../ext4/journal/commit.ts";
-import { superBlock } from "../../ext4/super.ts";
 import { type Inode, isDirectory, isFile } from "../../ext4/inode.ts";
 import { type CallRecord, recordFile } from "../record.ts";
 import { type File, isWritable } from "../file.ts";
@@ -131,16 +129,4 @@ function extentsOf(inode: Inode): FileExtent[] | number {
       length: length * PAGE_SIZE,
       unwritten: state === State.unwritten,
     }));
-}
-
-/** Makes an open file durable.  Returns 0 or an error number.  kernel: do_fsync */
-export function syncDescriptor(caller: Caller, record: CallRecord | undefined, fd: number): number {
-  const file = caller.file(fd);
-  if (typeof file === "number") return file;
-  const inode = caller.inode(file);
-  if (record !== undefined) recordFile(record, inode, 0, 0);
-  // A directory has no data path: its blocks are metadata.
-  const result = isFile(inode) ? caller.design.sync(inode) : commit(superBlock(caller.mem));
-  caller.release(file);
-  return result;
 }

@@ -106,6 +106,8 @@ export const design: Design = {
     const error = flushMapped(inode);
     return error < 0 ? error : commit(superBlock(inode.mem));
   },
+
+  writeBack: flushMapped,
 };
 
 function readLocked(inode: Inode, to: UserBuffer, position: number, length: number): number {

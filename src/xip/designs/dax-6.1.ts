@@ -108,6 +108,8 @@ export const design: Design = {
     const error = writeBackEntries(inode);
     return error < 0 ? error : commit(superBlock(inode.mem));
   },
+
+  writeBack: writeBackEntries,
 };
 
 function readLocked(inode: Inode, to: UserBuffer, position: number, length: number): number {

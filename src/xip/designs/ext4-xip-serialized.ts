@@ -127,6 +127,8 @@ export const design: Design = {
     const error = writeBackAlone(inode);
     return error < 0 ? error : commit(superBlock(inode.mem));
   },
+
+  writeBack: writeBackAlone,
 };
 
 function readLocked(inode: Inode, to: UserBuffer, position: number, length: number): number {
