@@ -53,7 +53,7 @@ export const Call = {
   readlink: 26, // data: the path
   mkdir: 27, // data: the path
   rmdir: 28, // data: the path
-  rename: 29, // data: the old path, NUL, the new one
+  rename: 29, // extra: the flags; data: the old path, NUL, the new one
   link: 30, // data: the path that is there, NUL, the new one
   symlink: 31, // data: what it says, NUL, its path
   chmod: 32, // data: the path

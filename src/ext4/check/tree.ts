@@ -17,6 +17,7 @@ import {
 
 export interface FileOnMedia {
   readonly ino: number;
+  readonly generation: number;
   readonly mode: number;
   readonly nlink: number;
   /** In bytes. */
@@ -57,6 +58,7 @@ function visit(
   const { pieces } = readMap(image, facts, inode);
   tree.set(path === "" ? "/" : path, {
     ino: number,
+    generation: inode.generation,
     mode: inode.mode,
     nlink: inode.links,
     size: inode.size,

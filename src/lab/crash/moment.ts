@@ -4,15 +4,15 @@
 // ended with the failure: the writes that were over before that sync began are there, unless later ones are; of
 // all that was written since, any part may be there.
 //
-// Verified: every byte and the size of the files that calls have named; that a file whose sync had returned has its name,
-//   as long as no call has begun that takes names away.
-// Not verified: other names; directories themselves, beyond what the checker says; what O_DSYNC promises.
+// Verified: every byte and the size of the files that calls have named; names (names.ts).
+// Not verified: attributes, beyond what the checker says; what O_DSYNC promises.
 
 import { Op } from "../../machine/cpu.ts";
 import type { StepLog } from "../../sched/state.ts";
 import { Call } from "../../syscalls/record.ts";
 import { historyOf, type CallRead, type RecordedCall, type RunHistory } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
+import { NamesLeft, type NameMap } from "./names.ts";
 
 /** When each call of a run was entered and left, in steps: by task and number. */
 export class CallSteps {
@@ -35,7 +35,7 @@ export class CallSteps {
     return calls
       .filter((call) => (this.#entered.get(nameOf(call)) ?? Infinity) < steps)
       .map((call) =>
-        (this.#left.get(nameOf(call)) ?? Infinity) < steps ? call : { ...call, end: Infinity, error: 0 },
+        (this.#left.get(nameOf(call)) ?? Infinity) < steps ? call : { ...call, end: Infinity },
       );
   }
 }
@@ -43,7 +43,6 @@ export class CallSteps {
 const nameOf = ({ task, number }: RecordedCall): string => `${task} ${number}`;
 
 const SYNCS = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
-const TAKES_NAMES = new Set<number>([Call.unlink]);
 
 const succeeded = ({ end, error }: RecordedCall): boolean => end !== Infinity && error === 0;
 
@@ -57,9 +56,11 @@ export interface Recovered {
 export class Moment {
   readonly calls: readonly RecordedCall[];
   readonly history: RunHistory;
+  readonly names: NamesLeft;
 
-  constructor(calls: readonly RecordedCall[], initial: InitialFiles) {
+  constructor(calls: readonly RecordedCall[], initial: InitialFiles, names: NameMap) {
     this.calls = calls;
+    this.names = new NamesLeft(calls, names);
     this.history = historyOf(calls, initial.file);
   }
 
@@ -91,17 +92,5 @@ export class Moment {
       call: undefined,
       file: key,
     };
-  }
-
-  /** Files that must be there, by path. */
-  mustExist(): Map<string, string> {
-    const paths = new Map<string, string>();
-    if (this.calls.some(({ kind }) => TAKES_NAMES.has(kind))) return paths;
-    const decoder = new TextDecoder();
-    for (const call of this.calls) {
-      const named = call.kind === Call.open && succeeded(call) && this.#syncedAt(call.file) > call.end;
-      if (named) paths.set(decoder.decode(call.data), call.file);
-    }
-    return paths;
   }
 }

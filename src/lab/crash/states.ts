@@ -19,10 +19,11 @@ import { superBlock } from "../../ext4/super.ts";
 import type { StepLog } from "../../sched/state.ts";
 import { WHOLE } from "../oracles/endstate.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
-import { fileKey, keyOfInode, type RecordedCall } from "../oracles/history.ts";
+import { fileKey, type RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { CallSteps, Moment } from "./moment.ts";
+import { namesIn } from "./names.ts";
 import { choicesOf } from "./survivors.ts";
 import type { Target } from "./target.ts";
 
@@ -89,7 +90,7 @@ export class CrashStates {
     for (const point of pointsOf(failures.entries)) {
       if (stopped()) return undefined;
       this.counts.points += 1;
-      const moment = new Moment(steps.before(calls, stepsAt(failures.entries, point)), this.#initial);
+      const moment = this.#momentOf(steps.before(calls, stepsAt(failures.entries, point)));
       const pending = failures.pendingAt(point);
       const { complete, ways } = choicesOf(pending, this.#plan.maxLines, point);
       if (!complete) this.counts.sampled += 1;
@@ -107,11 +108,15 @@ export class CrashStates {
     const failures = new PowerFailures(this.#mem, this.#plan.domain);
     if (failure.point > failures.entries.length) return undefined;
     const steps = stepsAt(failures.entries, failure.point);
-    const moment = new Moment(new CallSteps(log).before(calls, steps), this.#initial);
+    const moment = this.#momentOf(new CallSteps(log).before(calls, steps));
     this.counts.points += 1;
     const finding = this.#look(failures, failure, moment, names);
     const lost = lostLines(failures.pendingAt(failure.point), failure.survivors);
     return finding && { failure, finding, lost };
+  }
+
+  #momentOf(calls: readonly RecordedCall[]): Moment {
+    return new Moment(calls, this.#initial, this.#target.names);
   }
 
   #look(failures: PowerFailures, failure: Failure, moment: Moment, names: Names): Finding | undefined {
@@ -157,21 +162,9 @@ export class CrashStates {
     }
     const key = `${state} ${moment.key}`;
     if (this.#verdicts.has(key)) return this.#verdicts.get(key);
-    const finding = this.#missing(tree, moment) ?? this.#unexplained(tree, moment, names);
+    const finding = moment.names.judge(namesIn(tree), names) ?? this.#unexplained(tree, moment, names);
     this.#verdicts.set(key, finding);
     return finding;
-  }
-
-  #missing(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment): Finding | undefined {
-    for (const [path, key] of moment.mustExist()) {
-      const file = tree.get(path);
-      if (file !== undefined && keyOfInode(this.#target.mem, file.ino) === key) continue;
-      return {
-        promise: "no-lost-write",
-        message: `${path} is gone after recovery, and its fsync had returned`,
-      };
-    }
-    return undefined;
   }
 
   #unexplained(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment, names: Names): Finding | undefined {
@@ -179,8 +172,7 @@ export class CrashStates {
       .filter(([, { mode }]) => (mode & Mode.type) === Mode.file)
       .map(([, file]) => {
         const bytes = file.content().subarray(0, WHOLE);
-        const key = keyOfInode(this.#target.mem, file.ino) ?? fileKey(file.ino, 0);
-        return moment.readOf({ key, size: file.size, bytes });
+        return moment.readOf({ key: fileKey(file.ino, file.generation), size: file.size, bytes });
       });
     return checkHistory(
       moment.history,
@@ -247,7 +239,7 @@ function semanticKey(tree: ReadonlyMap<string, FileOnMedia>): string {
       ({ logical, length, unwritten }) => `${logical}+${length}${unwritten ? "u" : ""}`,
     );
     const content = (file.mode & Mode.type) === Mode.directory ? 0 : hashOf(file.content());
-    parts.push(`${path} ${file.mode} ${file.nlink} ${file.size} ${content} ${extents.join()}`);
+    parts.push(`${path} ${file.ino} ${file.mode} ${file.nlink} ${file.size} ${content} ${extents.join()}`);
   }
   return parts.join("\n");
 }

@@ -5,12 +5,16 @@ import { createMemory, header } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import type { PowerFailures, Survivors } from "../../machine/pmem/crash.ts";
 import { hashState, restoreSnapshot, takeSnapshot } from "../../machine/snapshot.ts";
+import { readTree } from "../../ext4/check/tree.ts";
 import { mount } from "../../ext4/mount/mount.ts";
 import { bootKernel } from "../../syscalls/boot.ts";
 import type { MachineOptions } from "../options.ts";
+import { namesIn, type NameMap } from "./names.ts";
 
 export class Target {
   readonly mem: Memory;
+  /** The names on the media where every failure's log begins. */
+  readonly names: NameMap;
   readonly #options: MachineOptions;
 
   /** A machine with the media of `source` as it is now, where every failure's log begins. */
@@ -21,6 +25,7 @@ export class Target {
     header(this.mem).piece = header(source).piece;
     bootKernel(this.mem);
     this.mem.u8.set(source.u8.subarray(start, start + length), header(this.mem).media.start);
+    this.names = namesIn(readTree(this.mem));
     takeSnapshot(this.mem);
   }
 

@@ -71,6 +71,7 @@ export class NameCalls {
     checkPath("newPath", path);
     checkNumber("flags", flags);
     const record = this.#door.begin(Call.rename, old, path);
+    if (record !== undefined) record.extra = flags;
     const result = renamePath(this.#door.caller, old, path, flags);
     this.#door.finish(Call.rename, record, result, old, path);
   }

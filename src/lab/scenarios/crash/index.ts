@@ -2,6 +2,7 @@
 
 import type { Scenario } from "../../scenario.ts";
 import appendAndSync from "./append-and-sync.ts";
+import renameOver from "./rename-over.ts";
 import reserveAndWrite from "./reserve-and-write.ts";
 import splitAndSync from "./split-and-sync.ts";
 import storeAndSync from "./store-and-sync.ts";
@@ -21,6 +22,7 @@ const all: Scenario[] = [
   reserveAndWrite,
   truncateAndReuse,
   unlinkWhileOpen,
+  renameOver,
   zeroRange,
   twoSyncs,
 ];

@@ -1,7 +1,7 @@
 // fallocate, a write into the space, and no sync in between.
 
 import { scenario } from "../../scenario.ts";
-import { BLOCK, filled, written } from "../bytes.ts";
+import { BLOCK, fallocated, filled, written } from "../bytes.ts";
 
 export default scenario(import.meta, {
   claim: "Space reserved and written just before a power failure reads as zeros or as what was written.",
@@ -11,11 +11,7 @@ export default scenario(import.meta, {
   tasks: {
     writer(sys) {
       const fd = sys.open("/file", "r+");
-      try {
-        sys.fallocate(fd, 0, 0, 4 * BLOCK);
-      } catch (error) {
-        if ((error as { code?: string }).code !== "EOPNOTSUPP") throw error;
-      }
+      fallocated(sys, fd, 0, 0, 4 * BLOCK);
       sys.pwrite(fd, filled(100, 0xaa), BLOCK + 50);
       sys.fsync(fd);
     },
