@@ -70,9 +70,12 @@ export {
   initSeqCount,
   readSeqBegin,
   readSeqRetry,
+  readSeqTry,
+  readSeqWord,
   SeqCount,
   writeSeqBegin,
   writeSeqEnd,
+  writeSeqTry,
 } from "./locks/seqcount.ts";
 export { complete, completeAll, Completion, initCompletion, waitForCompletion } from "./locks/completion.ts";
 export { lockBit, unlockBit } from "./locks/wait-bit.ts";

@@ -10,6 +10,7 @@
 //   size (i_size)         announced by readSize and writeSize; what orders them is the design's affair
 //   diskSize, i_blocks,   dataSem held for writing, inside a handle
 //     the extent tree
+//   status                extent-status.ts
 //   preallocations        sb.allocMutex; only who holds dataSem for writing adds one
 //   i_links_count         the rwsem of the directory, inside a handle; the orphan list: sb.orphanMutex
 //   rwsem, invalidateSem, truncateMutex, spareSem, spareMutex, mapping   used by designs as they say
@@ -24,6 +25,7 @@ import { Mutex } from "../locks/mutex.ts";
 import { RwSem } from "../locks/rwsem.ts";
 import { Mapping } from "../mm/mapping.ts";
 import { bufferAt } from "./buffer.ts";
+import { ExtentStatus } from "./extent-status.ts";
 import { dirtyMetadata, getWriteAccess } from "./journal/handle.ts";
 import type { Handle } from "./journal/state.ts";
 import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode } from "./media/inode.ts";
@@ -44,6 +46,7 @@ export const Inode = struct("inode", {
   rwsem: embed(RwSem),
   invalidateSem: embed(RwSem),
   dataSem: embed(RwSem),
+  status: embed(ExtentStatus),
   truncateMutex: embed(Mutex),
   spareSem: embed(RwSem),
   spareMutex: embed(Mutex),

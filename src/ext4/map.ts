@@ -5,17 +5,25 @@ import { note, Note } from "../machine/trace.ts";
 import type { Inode } from "./inode.ts";
 import type { Extent } from "./extents/extent.ts";
 import { findExtent } from "./extents/find.ts";
+import { knownExtent, rememberExtent } from "./extent-status.ts";
 
 /**
  * What covers a file block, as it is at the moment; nothing keeps it so when this returns.  A hole reaches from
- * the block to the next extent.  Takes dataSem shared.  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.
+ * the block to the next extent.  Takes dataSem shared, unless the extent is known.  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.
  *
  * kernel: ext4_map_blocks without EXT4_GET_BLOCKS_CREATE
  */
 export function lookUp(inode: Inode, block: number): Extent | number {
+  let found: Extent | number | undefined = knownExtent(inode.status, block);
+  if (found === undefined) found = askTree(inode, block);
+  if (typeof found !== "number") note(inode.mem, Note.lookUp, inode.number, block, found.state);
+  return found;
+}
+
+function askTree(inode: Inode, block: number): Extent | number {
   downRead(inode.dataSem);
   const found = findExtent(inode, block);
+  if (typeof found !== "number") rememberExtent(inode.status, found);
   upRead(inode.dataSem);
-  if (typeof found !== "number") note(inode.mem, Note.lookUp, inode.number, block, found.state);
   return found;
 }

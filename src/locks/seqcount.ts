@@ -10,6 +10,7 @@
 
 import { Op, park, step, wake } from "../machine/cpu.ts";
 import { assert } from "../machine/errors.ts";
+import type { Memory } from "../machine/memory.ts";
 import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 
 export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
@@ -23,6 +24,13 @@ export function initSeqCount(count: SeqCount): void {
 export function writeSeqBegin(count: SeqCount): void {
   step(Op.update, count.at);
   assert((count.sequence.add(1) & 1) === 0, "a sequence count has one writer at a time");
+}
+
+/** The same for writers that no other lock keeps apart: whether this one is in.  Never sleeps. */
+export function writeSeqTry(count: SeqCount): boolean {
+  step(Op.update, count.at);
+  const sequence = count.sequence.load();
+  return (sequence & 1) === 0 && count.sequence.swapIf(sequence, sequence + 1);
 }
 
 export function writeSeqEnd(count: SeqCount): void {
@@ -41,6 +49,21 @@ export function readSeqBegin(count: SeqCount): number {
   for (; (seen & 1) === 1; seen = count.sequence.load()) park(count.sequence, seen);
   count.waiting.add(-1);
   return seen;
+}
+
+/** The same without sleeping: -1 while a writer is at work. */
+export function readSeqTry(count: SeqCount): number {
+  step(Op.load, count.at);
+  const sequence = count.sequence.load();
+  return (sequence & 1) === 0 ? sequence : -1;
+}
+
+/**
+ * A word that the count protects, where readers have nothing else to rely on: one that is read in any other way may
+ * be read after `readSeqRetry` looked.
+ */
+export function readSeqWord(mem: Memory, at: number): number {
+  return mem.bulk.load(at) >>> 0;
 }
 
 /** Whether a writer was there since `readSeqBegin` returned `sequence`: what was read may be torn. */

@@ -18,7 +18,7 @@ export class QuietCell {
   }
 
   load(): number {
-    return Atomics.load(this.mem.i32, this.index);
+    return this.mem.bulk.load(this.at);
   }
 
   store(value: number): void {
@@ -42,7 +42,7 @@ export class QuietCell {
 
   /** Compare-and-exchange: whether the cell held `expected` and now holds `value`. */
   swapIf(expected: number, value: number): boolean {
-    return Atomics.compareExchange(this.mem.i32, this.index, expected, value) === expected;
+    return this.mem.bulk.swap(this.at, expected, value) === expected;
   }
 }
 

@@ -16,9 +16,12 @@ import {
 import {
   readSeqBegin,
   readSeqRetry,
+  readSeqTry,
+  readSeqWord,
   SeqCount,
   writeSeqBegin,
   writeSeqEnd,
+  writeSeqTry,
 } from "../../src/locks/seqcount.ts";
 import { SpinLock, spinLock, spinUnlock } from "../../src/locks/spinlock.ts";
 import { lockBit, unlockBit } from "../../src/locks/wait-bit.ts";
@@ -40,6 +43,9 @@ export const Stress = struct("lock_stress", {
   fourth: u32,
   fifth: u32,
 });
+
+const FIRST = Stress.offset("first");
+const SECOND = Stress.offset("second");
 
 const stress = (mem: Memory, at: number): ViewOf<typeof Stress> => Stress.of(mem, at);
 
@@ -237,6 +243,39 @@ export function readSequence(mem: Memory, at: number, rounds: number): [number, 
       dawdle(it, i);
       const second = it.second;
       if (readSeqRetry(it.seq, sequence)) {
+        again++;
+        continue;
+      }
+      if (first !== second) torn++;
+      break;
+    }
+  }
+  return [torn, again];
+}
+
+/** The same for writers that nothing but the count keeps apart. */
+export function writeSequenceTrying(mem: Memory, at: number, rounds: number): void {
+  const it = stress(mem, at);
+  for (let i = 0; i < rounds; i++) {
+    while (!writeSeqTry(it.seq));
+    it.first += 1;
+    dawdle(it, i);
+    it.second += 1;
+    writeSeqEnd(it.seq);
+  }
+}
+
+/** As readSequence; a writer at work is a reason to look again, too. */
+export function readSequenceTrying(mem: Memory, at: number, rounds: number): [number, number] {
+  const it = stress(mem, at);
+  let [torn, again] = [0, 0];
+  for (let i = 0; i < rounds; i++) {
+    for (;;) {
+      const sequence = readSeqTry(it.seq);
+      const first = readSeqWord(mem, it.at + FIRST);
+      dawdle(it, i);
+      const second = readSeqWord(mem, it.at + SECOND);
+      if (sequence < 0 || readSeqRetry(it.seq, sequence)) {
         again++;
         continue;
       }

@@ -10,6 +10,7 @@ import type { Memory } from "../../machine/memory.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { beginInodeChange, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
+import { forgetExtent } from "../extent-status.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import {
@@ -109,8 +110,9 @@ export function releasePath(path: Path): void {
   path.depth = 0;
 }
 
-/** Asks for the right to change the node of a level.  Before every change. */
+/** Asks for the right to change the node of a level.  Before every change; dataSem is held alone. */
 export function openNode(handle: Handle, path: Path, level: number): number {
+  forgetExtent(path.inode.status);
   if (level === 0) return beginInodeChange(handle, path.inode);
   return getWriteAccess(handle, path.buffers[level] as Buffer);
 }

@@ -25,6 +25,7 @@ import { allocateInode, freeInode } from "../alloc/inodes.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
+import { initExtentStatus } from "../extent-status.ts";
 import { checkRoot } from "../extents/check.ts";
 import { creditsFor } from "../extents/credits.ts";
 import {
@@ -190,6 +191,7 @@ function take(inode: Inode, buffer: Buffer, number: number): void {
   initRwSem(inode.rwsem, classOf(inode));
   initRwSem(inode.invalidateSem, LockClass["inode.invalidateSem"]);
   initRwSem(inode.dataSem, LockClass["inode.dataSem"]);
+  initExtentStatus(inode.status);
   initMutex(inode.truncateMutex, LockClass["inode.truncateMutex"]);
   initRwSem(inode.spareSem, LockClass["inode.spareSem"]);
   initMutex(inode.spareMutex, LockClass["inode.spareMutex"]);

@@ -7,6 +7,10 @@
 import { WASM_PAGE, wasm, type WasmMemory } from "./namespace.ts";
 
 export interface Bulk {
+  /** The word at an address (a multiple of four), as Atomics.load reads it: a third of the time. */
+  load(at: number): number;
+  /** Puts `value` there if `expected` is there: what was there, as Atomics.compareExchange. */
+  swap(at: number, expected: number, value: number): number;
   /** Copies `length` bytes; the ranges may overlap. */
   copy(to: number, from: number, length: number): void;
   /** Sets `length` bytes to `value`. */
@@ -48,6 +52,8 @@ const op = {
   i64ExtendI32U: 0xad,
   memoryCopy: [0xfc, 0x0a, 0, 0],
   memoryFill: [0xfc, 0x0b, 0],
+  i32AtomicLoad: [0xfe, 0x10],
+  i32AtomicSwap: [0xfe, 0x48],
   v128Load: [0xfd, 0x00],
   v128Or: [0xfd, 0x50],
   v128Xor: [0xfd, 0x51],
@@ -220,13 +226,21 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
       vector([
         [0x60, ...three, 0],
         [0x60, ...three, 1, Type.f64],
+        [0x60, 1, Type.i32, 1, Type.i32],
+        [0x60, ...three, 1, Type.i32],
       ]),
     ),
     ...section(2, vector([[...text("m"), ...text("m"), 2, shared, ...unsigned(pages), ...unsigned(pages)]])),
-    ...section(3, vector([[0], [0], [1], [1]])),
+    ...section(3, vector([[0], [0], [1], [1], [2], [3]])),
     ...section(
       7,
-      vector(["copy", "fill", "hash", "difference"].map((name, index) => [...text(name), 0, index])),
+      vector(
+        ["copy", "fill", "hash", "difference", "load", "swap"].map((name, index) => [
+          ...text(name),
+          0,
+          index,
+        ]),
+      ),
     ),
     ...section(
       10,
@@ -235,6 +249,8 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         body([], [...get(0), ...get(1), ...get(2), ...op.memoryFill]),
         hashBody(),
         differenceBody(),
+        body([], [...get(0), ...op.i32AtomicLoad, 2, 0]),
+        body([], [...get(0), ...get(1), ...get(2), ...op.i32AtomicSwap, 2, 0]),
       ]),
     ),
   ];
