@@ -1,8 +1,8 @@
 // Commit: what handles have changed becomes durable, all of it or nothing.
 //
 //   closed     sem alone: no handle runs.  Checksums are computed and the blocks copied into the log
-//   fence      they are durable, and so is every store past the caches that came before: data, zeros
-//   commit     the commit block, and a fence behind it: the transaction counts
+//   commit     the commit block but for its first word; a fence: all that is durable, and so is every store past the
+//              caches that came before, data and zeros; the word, and a fence behind it: the transaction counts
 //   checkpoint where room gets short: the blocks to their places (checkpoint.ts)
 //
 // Handles run on in the next transaction as soon as the blocks are copied.  Tasks that want to commit meanwhile wait
@@ -90,7 +90,6 @@ function commitRunning(sb: SuperBlock, journal: Journal): number {
   // What the allocator of the kernel's kind has freed is given back by the commit; nobody may free meanwhile.
   const waits = due || sb.mballoc !== 0;
   if (!waits) upWrite(journal.sem);
-  fence(mem);
   writeCommitBlock(cursor);
   fence(mem);
   journal.head = cursor.at;

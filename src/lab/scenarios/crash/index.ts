@@ -2,6 +2,9 @@
 
 import type { Scenario } from "../../scenario.ts";
 import appendAndSync from "./append-and-sync.ts";
+import freedTreeBlock from "./journal/freed-tree-block.ts";
+import secondTurn from "./journal/second-turn.ts";
+import withoutJournal from "./journal/without-journal.ts";
 import renameOver from "./rename-over.ts";
 import reserveAndWrite from "./reserve-and-write.ts";
 import splitAndSync from "./split-and-sync.ts";
@@ -25,6 +28,9 @@ const all: Scenario[] = [
   renameOver,
   zeroRange,
   twoSyncs,
+  freedTreeBlock,
+  secondTurn,
+  withoutJournal,
 ];
 
 export const crashScenarios: ReadonlyMap<string, Scenario> = new Map(all.map((one) => [one.name, one]));

@@ -1,0 +1,110 @@
+// The order in which data, log and superblocks reach the media, with one mistake in it, and the scenario that must notice.
+
+import type { PromiseName } from "../../../src/index.ts";
+import { both, dropping, replacing, type Change } from "../../support/mutate.ts";
+
+export interface CrashMutant {
+  /** What is missing, or what is done instead: the end of the sentence "without …". */
+  readonly without: string;
+  /** The module of src/ that is changed. */
+  readonly module: string;
+  readonly change: Change;
+  /** A built-in one. */
+  readonly scenario: string;
+  readonly breaks: PromiseName;
+  /** The serialized one unless it says otherwise. */
+  readonly design?: string;
+  readonly preemptions?: number;
+}
+
+const FENCE = "fence(mem);";
+
+export const mutants: CrashMutant[] = [
+  {
+    without: "flushing what was stored through a mapping",
+    module: "xip/write-back",
+    change: replacing("flushPage", /flush\([^;]*;/, ";"),
+    scenario: "store-and-sync",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "taking the right to store away when a page is flushed",
+    module: "xip/write-back",
+    change: dropping("writeBackPage", "protectPage(inode.mapping, page);"),
+    scenario: "store-and-sync",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "zeroing past the caches: zeros are stored, and nobody flushes them",
+    module: "xip/copy",
+    change: replacing("streamZeros", /true/, "false"),
+    scenario: "write-and-sync",
+    breaks: "no-stale-data",
+  },
+  {
+    without: "copying past the caches: the copy is stored, and nobody flushes it",
+    module: "mm/user",
+    change: replacing("copyFrom", /streamBytes\(([^;]*), [^,;]*\);/, "storeBytes($1);"),
+    scenario: "write-and-sync",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "a fence at an fsync that has nothing to commit",
+    module: "ext4/journal/commit",
+    change: replacing("commit", /if \(result === 0 && !changed\)\s*fence\(mem\);/, ""),
+    scenario: "store-and-sync",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "a fence behind the commit block",
+    module: "ext4/journal/commit",
+    change: replacing("commitRunning", /(writeCommitBlock\(cursor\);\s*)fence\(mem\);/, "$1"),
+    scenario: "append-and-sync",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "a fence between the blocks and what makes them count",
+    module: "ext4/journal/log",
+    change: dropping("writeCommitBlock", FENCE),
+    scenario: "second-turn",
+    breaks: "consistent",
+  },
+  {
+    without: "writing the commit block's first word by itself",
+    module: "ext4/journal/log",
+    change: replacing("writeCommitBlock", /raw\.h_magic = 0;\s*raw\.h_blocktype = 0;/, "fence(mem);"),
+    scenario: "second-turn",
+    breaks: "consistent",
+  },
+  {
+    without: "a revoke for a freed block of metadata",
+    module: "ext4/journal/commit",
+    change: dropping("close", "writeRevokes(cursor);"),
+    scenario: "freed-tree-block",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "holding freed blocks until the commit",
+    module: "ext4/journal/held",
+    change: replacing("holdBlocks", /addPage\(held, block\);/, ";"),
+    scenario: "truncate-and-reuse-crash",
+    breaks: "no-stale-data",
+  },
+  {
+    without: "a fence where there is no journal",
+    module: "ext4/journal/commit",
+    change: dropping("writeInPlace", FENCE),
+    scenario: "without-journal",
+    breaks: "no-lost-write",
+  },
+  {
+    without: "zeroing before the conversion commits: the block is zeroed after",
+    module: "xip/designs/ext4-xip-serialized",
+    change: both(
+      replacing("zeroAndConvert", /streamZeros\([^;]*\);/, ""),
+      replacing("writeLocked", /const copied =/, "commit(superBlock(mem)); const copied ="),
+    ),
+    scenario: "write-and-sync",
+    breaks: "no-stale-data",
+  },
+];
