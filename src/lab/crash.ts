@@ -2,7 +2,10 @@
 // leave, and reports the first that breaks a promise.
 //
 // Crashes and interleavings are explored together: by default the one run without preemption, with `preemptions` every
-// schedule within the bound.
+// schedule within the bound.  The search ends with the first run in which something broke.
+//
+// The states are shared out among several machines (states.ts).  Each takes one core: its lead works alone, but for the
+// runs themselves.
 
 import { Crews } from "./host/crews.ts";
 import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
@@ -10,12 +13,12 @@ import { loadDesign, loadScenario } from "./load.ts";
 import { checkOptions, type MachineOptions } from "./options.ts";
 import type { Domain } from "../machine/pmem/crash.ts";
 import type { Design } from "../xip/design.ts";
-import type { CrashCounts } from "./crash/states.ts";
+import { merged, type CrashCounts } from "./crash/merge.ts";
 import { DOMAINS } from "./crash/text.ts";
 import { shardOf } from "./explore.ts";
+import { coreCount } from "./host/cores.ts";
 import type { ShardReport } from "./run/shard.ts";
-import type { Violation } from "./run/violation.ts";
-import type { Scenario } from "./scenario.ts";
+import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
 export interface CrashOptions extends JobOptions {
@@ -29,16 +32,13 @@ export interface CrashOptions extends JobOptions {
   runs?: number;
   /** At a point where lines that may be lost leave more than 2 to this many ways, some are chosen; default 8. */
   maxLines?: number;
+  /** How many machines share the states; default as many as there are cores.  What is found does not depend on it. */
+  workers?: number;
   /** Tunables of the machine, over those of the scenario. */
   options?: MachineOptions;
 }
 
 export interface CrashResult extends CrashCounts {
-  /** Runs of the scenario. */
-  readonly runs: number;
-  /** Every schedule within the bound was run, and at every point every way was tried. */
-  readonly complete: boolean;
-  readonly violation?: Violation;
   /** Milliseconds. */
   readonly elapsed: number;
 }
@@ -49,6 +49,7 @@ const KEYS = [
   "preemptions",
   "runs",
   "maxLines",
+  "workers",
   "options",
   "timeout",
   "signal",
@@ -84,6 +85,8 @@ export async function crashWith(
   const scenario = await loadScenario(given);
   const design = await loadDesign(options.design);
   const machine = { ...scenario.options, ...checkOptions(options.options) };
+  const shards = wholeNumber("workers", options.workers ?? coreCount, 1, 64);
+  const plan = { domain, maxLines: wholeNumber("maxLines", options.maxLines ?? 8, 0, 16), shards };
   const work = {
     kind: "crash" as const,
     strategy: "exhaustive" as const,
@@ -93,17 +96,15 @@ export async function crashWith(
     shard: 0,
     shards: 1,
     runs: wholeNumber("runs", options.runs ?? MAX_RUNS, 1, MAX_RUNS),
-    plan: { domain, maxLines: wholeNumber("maxLines", options.maxLines ?? 8, 0, 16) },
   };
   const jobs = new Jobs<ShardReport>(crews, options);
-  const [done] = await jobs.run([shardOf(scenario, design, machine, work)], () => false);
-  const report = done?.report;
-  const counts = report?.crash ?? { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
-  return {
-    ...counts,
-    runs: report?.runs ?? 0,
-    complete: report?.complete === true && counts.sampled === 0,
-    ...(report?.violation !== undefined && { violation: report.violation }),
-    elapsed: jobs.elapsed,
-  };
+  const works = Array.from({ length: shards }, (_, shard) =>
+    shardOf(scenario, design, machine, { ...work, plan: { ...plan, shard } }, 1),
+  );
+  const done = await jobs.run(works, ({ violation }) => violation?.run ?? false);
+  const counts = merged(
+    done.map(({ report }) => report),
+    taskNames(scenario),
+  );
+  return { ...counts, elapsed: jobs.elapsed };
 }

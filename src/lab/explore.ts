@@ -158,11 +158,13 @@ export function shardOf(
   placed: PlacedDesign,
   options: MachineOptions,
   work: ShardOrder["work"],
+  cores?: number,
 ): Work {
   const design = placeOf(placed);
   const tasks = taskNames(scenario);
   return {
     tasks,
+    ...(cores !== undefined && { cores }),
     machine: { size: scenario.size ?? DEFAULT_MEDIA, options: { ...placed.design.options, ...options } },
     module: "../run/shard.js",
     entry: "runShard",

@@ -4,7 +4,7 @@
 import { designs } from "../xip/designs/index.ts";
 import { Crews } from "./host/crews.ts";
 import { exploreWith, SEARCH_KEYS, type ExploreResult, type SearchOptions } from "./explore.ts";
-import type { Progress } from "./host/jobs.ts";
+import { ProgressSum } from "./host/jobs.ts";
 import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/index.ts";
@@ -56,7 +56,7 @@ export async function matrix(options: MatrixOptions = {}): Promise<MatrixResult>
   const loaded = await Promise.all(rows.map(async (row) => loadScenario(row)));
   const placed = await Promise.all(columns.map(async (column) => loadDesign(column)));
   const crews = new Crews();
-  const progress = new Sum(search.onProgress);
+  const progress = new ProgressSum(search.onProgress);
   const work = loaded.flatMap((scenario) =>
     placed.map(async (design): Promise<Cell> => {
       const what = { scenario: scenario.name, design: design.design.name, sound: design.design.sound };
@@ -97,27 +97,3 @@ async function runCell(
 }
 
 const NOTHING = { runs: 0, distinct: 0, complete: false, broken: 0, elapsed: 0 };
-
-/** Adds up the progress of cells that run at once. */
-class Sum {
-  readonly #parts: Progress[] = [];
-  readonly #report: ((progress: Progress) => void) | undefined;
-
-  constructor(report: ((progress: Progress) => void) | undefined) {
-    this.#report = report;
-  }
-
-  part(): (progress: Progress) => void {
-    const index = this.#parts.push({ runs: 0, distinct: 0, violations: 0 }) - 1;
-    return (progress) => {
-      this.#parts[index] = progress;
-      const sum = (pick: (part: Progress) => number): number =>
-        this.#parts.reduce((total, part) => total + pick(part), 0);
-      this.#report?.({
-        runs: sum(({ runs }) => runs),
-        distinct: sum(({ distinct }) => distinct),
-        violations: sum(({ violations }) => violations),
-      });
-    };
-  }
-}

@@ -115,6 +115,16 @@ export function touchedPages(mem: Memory): number {
   return stateOf(mem).count;
 }
 
+/** The pages that were touched since the snapshot was taken or restored, and their copies from then, by address. */
+export function touchedSince(mem: Memory): { at: number; before: number }[] {
+  const state = stateOf(mem);
+  return Array.from({ length: state.count }, (_, index) => {
+    const page = mem.u32[(state.listAt >>> 2) + index] as number;
+    const slot = (mem.u32[(state.slotsAt >>> 2) + page] as number) - 1;
+    return { at: page * PAGE_SIZE, before: undoSlot(mem, slot) };
+  });
+}
+
 /**
  * A 52-bit hash of the machine's state relative to the snapshot: equal states have equal hashes, in
  * whatever order their pages were touched, and a page that was changed and changed back does not count.
@@ -131,4 +141,4 @@ export function hashState(mem: Memory): number {
   return sum;
 }
 
-const HASH_RANGE = 2 ** 52;
+export const HASH_RANGE = 2 ** 52;

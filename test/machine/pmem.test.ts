@@ -69,6 +69,8 @@ function contentsOf(actions: readonly Action[], line: number, domain: Domain): S
   for (const { event, from, length, value } of actions) {
     const [low, high] = [Math.max(0, from - line * LINE), Math.min(LINE, from + length - line * LINE)];
     if (event === Event.fence) least = Math.max(least, sent);
+    // Only the last store can have been cut.
+    if (domain === "eadr") least = seen.length - 1;
     if (event === Event.fence || low >= high) continue;
     if (event !== Event.flush) {
       for (let at = low; at < high; at += 8 - (at % 8)) {
@@ -77,8 +79,7 @@ function contentsOf(actions: readonly Action[], line: number, domain: Domain): S
       }
     }
     if (event !== Event.store) sent = seen.length - 1;
-    if (domain === "eadr") least = seen.length - 1;
-    most = domain === "none" ? seen.length - 1 : sent;
+    most = domain === "adr" ? sent : seen.length - 1;
   }
   return new Set(seen.slice(least, Math.max(least, most) + 1));
 }

@@ -1,12 +1,22 @@
 // crash: lets the power fail everywhere in the runs of scenarios, and looks at what comes up again.
+import { availableParallelism } from "node:os";
 import { choice, count, many, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal, type ExitCode } from "../exit.ts";
 import type { CrashResult } from "../../lab/crash.ts";
+import type { CallVerdict } from "../../lab/crash/calls.ts";
 import { look } from "../terminal/look.ts";
 import { print, printJson } from "../terminal/output.ts";
-import { counted, elapsed } from "../terminal/words.ts";
-import { brokenWord, endOf, replayCommandOf, searchOptions, violationText, watched } from "./shared.ts";
+import { counted, elapsed, grouped } from "../terminal/words.ts";
+import {
+  brokenWord,
+  endOf,
+  replayCommandOf,
+  searchOptions,
+  violationText,
+  watched,
+  type Watch,
+} from "./shared.ts";
 
 /** One scenario under one design. */
 interface Cell extends CrashResult {
@@ -24,7 +34,10 @@ export const crashCommand = command({
     "may have arrived or not: each state that this can leave is recovered and mounted, checked, and every file is",
     "compared with what the calls explain and what fsync has promised.",
     "Without a SCENARIO: all that are built in for power failures; without a DESIGN: all designs.",
-    "With one of each the first violation is told as a story, with the command that replays it.",
+    "With one of each the first violation is told as a story, with the command that replays it; and is said what the",
+    "states tell of the calls: a call is atomic when it brings at most one state that could not have come up before it;",
+    "after an fsync, the fewer states can come up, the less is left to chance.",
+    "A cell ends with the first run in which something broke; that run's states are all tried.",
   ].join("\n"),
   positionals: { min: 0, max: 100 },
   options: {
@@ -34,11 +47,8 @@ export const crashCommand = command({
       "what survives: flushed lines (adr, default), every store (eadr), or none: as adr, and caches may write back early",
     ),
     "max-lines": count(
-      "try every way where at most so many lines or blocks are open, else chosen ones (default 8)",
-      {
-        min: 0,
-        max: 16,
-      },
+      "try every way where at most so many lines are open, else chosen ones: whole stores first, then torn (default 8)",
+      { min: 0, max: 16 },
     ),
     preemptions: {
       ...searchOptions.preemptions,
@@ -46,6 +56,10 @@ export const crashCommand = command({
     },
     runs: { ...searchOptions.runs, help: "stop a cell after so many schedules" },
     timeout: { ...searchOptions.timeout, help: "stop a cell after this time" },
+    workers: count("share the work among so many machines (default: as many as there are cores)", {
+      min: 1,
+      max: 64,
+    }),
     set: searchOptions.set,
   },
   examples: [
@@ -54,10 +68,13 @@ export const crashCommand = command({
     ["--design ext4-xip-serialized --preemptions 1", "crash and concurrency together"],
   ],
   json: [
-    "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, complete, elapsed,",
+    "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, complete,",
+    "  elapsed, calls: [{ task, number, call, atomic, states, after? }, …],",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
     "points: of failure; states: ways the media were left; distinct: different media; recovered: different file systems",
-    "afterwards; sampled: points at which not every way was tried; complete: all schedules, and every way at every point",
+    "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; complete: all",
+    "schedules, and every way at every point; calls: number counts the task's calls from 1, states are those that the call",
+    "brought, after (of a sync) those that could come up when it had returned",
   ].join("\n"),
   exits: [
     `${Exit.nothingFound}  no design that is meant to be sound broke`,
@@ -69,6 +86,7 @@ export const crashCommand = command({
     const { Crews } = await import("../../lab/host/crews.ts");
     const { crashScenarios } = await import("../../lab/scenarios/crash/index.ts");
     const { loadDesign, loadScenario } = await import("../../lab/load.ts");
+    const { ProgressSum } = await import("../../lab/host/jobs.ts");
     const { designs } = await import("../../xip/designs/index.ts");
     const rows = positionals.length > 0 ? positionals : [...crashScenarios.keys()];
     const columns = values.design ?? [...designs.keys()];
@@ -77,44 +95,62 @@ export const crashCommand = command({
     for (const row of rows) await loadScenario(row);
     const sound = new Map<string, boolean>();
     for (const column of columns) sound.set(column, (await loadDesign(column)).design.sound);
-    const { preemptions, runs, timeout, domain, set, json } = values;
+    const { json, workers, "max-lines": maxLines, set: options, ...search } = values;
     const pairs = rows.flatMap((row) => columns.map((column) => [row, column] as const));
     const only = pairs.length === 1;
-    return watched(json === true, {}, async (watch) => {
-      const cells: Cell[] = [];
-      const crews = new Crews();
-      try {
-        for (const [scenario, design] of pairs) {
-          if (watch.signal.aborted) break;
-          watch.doing = `${cells.length} of ${pairs.length} cells`;
-          const found = await crashWith(crews, scenario, {
-            design,
-            domain,
-            preemptions,
-            runs,
-            timeout,
-            maxLines: values["max-lines"],
-            options: set,
-            signal: watch.signal,
-            onProgress: watch.progress,
-          });
-          const cell = { scenario, design, sound: sound.get(design) === true, ...found };
-          cells.push(cell);
-          if (json !== true && !only) {
-            watch.status.end();
-            print(cellLine(cell));
-          }
-        }
-      } finally {
-        await crews.close();
-      }
-      watch.status.end();
-      if (json) printJson({ interrupted: watch.received() !== undefined, cells: cells.map(withReplay) });
-      else for (const cell of cells) told(cell, only);
-      return endOf(watch, verdictOf(cells, only));
-    });
+    return watched(
+      json === true,
+      {},
+      async (watch) => {
+        const crews = new Crews();
+        const { signal } = watch;
+        const one = async (scenario: string, design: string, progress: Watch["progress"]): Promise<Cell> => {
+          // Several cells at a time, or one on several machines: both fill the cores.
+          const shared = { ...search, options, maxLines, signal, workers: workers ?? (only ? undefined : 1) };
+          const found = await crashWith(crews, scenario, { ...shared, design, onProgress: progress });
+          return { scenario, design, sound: sound.get(design) === true, ...found };
+        };
+        const progress = new ProgressSum(watch.progress);
+        const work = pairs.map(
+          ([scenario, design]) =>
+            async () =>
+              one(scenario, design, progress.part()),
+        );
+        const cells = await inOrder(work, watch, (cell) => {
+          if (json === true || only) return;
+          watch.status.makeWay();
+          print(cellLine(cell));
+        }).finally(async () => crews.close());
+        watch.status.end();
+        if (json) printJson({ interrupted: watch.received() !== undefined, cells: cells.map(withReplay) });
+        else for (const cell of cells) told(cell, only);
+        return endOf(watch, verdictOf(cells, only));
+      },
+      "states",
+    );
   },
 });
+
+/** Cells, as many at once as there are cores, given to `done` in their order; none is begun after Ctrl-C. */
+async function inOrder(
+  work: readonly (() => Promise<Cell>)[],
+  watch: Watch,
+  done: (cell: Cell) => void,
+): Promise<Cell[]> {
+  const cells: Cell[] = [];
+  let next = 0;
+  let given = 0;
+  const worker = async (): Promise<void> => {
+    while (next < work.length && !watch.signal.aborted) {
+      const index = next++;
+      watch.doing = `${given} of ${work.length} cells`;
+      cells[index] = await (work[index] as () => Promise<Cell>)();
+      for (; cells[given] !== undefined; given++) done(cells[given] as Cell);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return cells;
+}
 
 const replayOf = ({ scenario, design, violation }: Cell): string =>
   violation === undefined ? "" : replayCommandOf(violation.schedule, scenario, design);
@@ -127,27 +163,38 @@ function withReplay(cell: Cell): object {
 function cellLine({ scenario, design, violation, ...rest }: Cell): string {
   const { green, red } = look(process.stdout);
   const word = violation === undefined ? green("held") : red(brokenWord(violation.promise));
-  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}: ${spent(rest)}`;
+  const torn = new Set(rest.calls.filter(({ atomic }) => !atomic).map(({ call }) => call));
+  const atomic = torn.size === 0 ? "atomic" : `not atomic: ${[...torn].join(", ")}`;
+  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}: ${spent(rest)}; ${atomic}`;
 }
 
-function spent({
-  runs,
-  points,
-  states,
-  recovered,
-  sampled,
-  elapsed: time,
-}: Omit<Cell, "scenario" | "design" | "sound" | "complete" | "distinct">): string {
+function spent(cell: Omit<Cell, "scenario" | "design">): string {
+  const { runs, points, states, recovered, sampled, broken, elapsed: time } = cell;
   const chosen = sampled === 0 ? "" : ` (${counted(sampled, "point")} sampled)`;
-  return `${counted(runs, "run")}, ${counted(points, "point")}${chosen}, ${counted(states, "state")}, ${recovered} after recovery, ${elapsed(time)}`;
+  const wrong = broken === 0 ? "" : ` (${grouped(broken)} broken)`;
+  return `${counted(runs, "run")}, ${counted(points, "point")}${chosen}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery, ${elapsed(time)}`;
+}
+
+const place = ({ task, call, number }: CallVerdict): string => `${task}'s ${call} (call ${number})`;
+
+/** What the states say of the calls, in a line. */
+function callWords(calls: readonly CallVerdict[]): string {
+  const torn = calls.filter(({ atomic }) => !atomic);
+  const words = torn.map((one) => `${place(one)} brings ${counted(one.states, "state")}`);
+  const atomic = torn.length === 0 ? "Every call is atomic" : `Not atomic: ${words.join(", ")}`;
+  const after = calls
+    .filter((one) => one.after !== undefined)
+    .map((one) => `${counted(one.after ?? 0, "state")} after ${place(one)}`);
+  return `${[atomic, ...after].join("; ")}.`;
 }
 
 function told(cell: Cell, only: boolean): void {
-  const { violation, scenario, design } = cell;
-  if (violation !== undefined && only)
-    print(`${violationText(violation, replayOf(cell))}\n\nFound: ${spent(cell)}.`);
-  else if (violation !== undefined) print(`${scenario} under ${design}: ${replayOf(cell)}`);
-  else if (only) print(`held: ${scenario} under ${design}: ${spent(cell)}.`);
+  const { violation, scenario, design, calls } = cell;
+  if (violation !== undefined && !only) print(`${scenario} under ${design}: ${replayOf(cell)}`);
+  if (!only) return;
+  if (violation !== undefined) print(`${violationText(violation, replayOf(cell))}\n\nFound: ${spent(cell)}.`);
+  else print(`${cell.runs === 0 ? "not run" : "held"}: ${scenario} under ${design}: ${spent(cell)}.`);
+  if (calls.length > 0) print(callWords(calls));
 }
 
 function verdictOf(cells: readonly Cell[], only: boolean): ExitCode {

@@ -90,13 +90,14 @@ export interface Watch extends Interrupts {
 }
 
 /**
- * Runs a long piece of work under Ctrl-C with a status: runs, runs/s, distinct, violations, time left.
+ * Runs a long piece of work under Ctrl-C with a status: runs (or `what` is counted), runs/s, distinct, violations, time left.
  * `limits` are what the search ends at, as far as known; the time left is the nearer one's.
  */
 export async function watched<T>(
   quiet: boolean,
   limits: { runs?: number | undefined; timeout?: number | undefined },
   work: (watch: Watch) => Promise<T>,
+  what = "runs",
 ): Promise<T> {
   return interruptible(async (interrupts) => {
     const begin = performance.now();
@@ -105,8 +106,8 @@ export async function watched<T>(
       const spent = performance.now() - begin;
       const rate = (now.runs / Math.max(spent, 1)) * 1000;
       const parts = [
-        `${grouped(now.runs)} runs`,
-        `${grouped(rate)} runs/s`,
+        `${grouped(now.runs)} ${what}`,
+        `${grouped(rate)} ${what}/s`,
         `${grouped(now.distinct)} distinct`,
         violations(now.violations),
         ...left(now.runs, spent, limits),

@@ -26,8 +26,8 @@ export interface FileOnMedia {
   readonly blocks: number;
   /** In blocks of 4096 bytes. */
   readonly extents: readonly Piece[];
-  /** The file's bytes up to its size; a symlink's target.  Holes and unwritten blocks are zeros. */
-  content(): Uint8Array<ArrayBuffer>;
+  /** The file's bytes up to its size, or the first of them; a symlink's target.  Holes and unwritten blocks are zeros. */
+  content(limit?: number): Uint8Array<ArrayBuffer>;
 }
 
 /** Every file by its path, "/" first.  Throws when the superblock or the groups cannot be read. */
@@ -64,7 +64,7 @@ function visit(
     size: inode.size,
     blocks: inode.blocks,
     extents: pieces,
-    content: () => contentOf(image, inode, pieces),
+    content: (limit = inode.size) => contentOf(image, inode, pieces, Math.min(limit, inode.size)),
   });
   // A damaged tree could lead back up.
   if ((inode.mode & TYPE) !== DIRECTORY || above.has(number)) return;
@@ -77,12 +77,17 @@ function visit(
   above.delete(number);
 }
 
-function contentOf(image: Image, inode: InodeFacts, pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
-  if (!hasMap(inode)) return image.bytes(inode.offset + 0x28, Math.min(60, inode.size));
-  const bytes = new Uint8Array(inode.size);
+function contentOf(
+  image: Image,
+  inode: InodeFacts,
+  pieces: readonly Piece[],
+  size: number,
+): Uint8Array<ArrayBuffer> {
+  if (!hasMap(inode)) return image.bytes(inode.offset + 0x28, Math.min(60, size));
+  const bytes = new Uint8Array(size);
   for (const { logical, physical, length, unwritten } of pieces) {
     const from = logical * BLOCK;
-    const until = Math.min(inode.size, from + length * BLOCK);
+    const until = Math.min(size, from + length * BLOCK);
     if (!unwritten && from < until) bytes.set(image.bytes(physical * BLOCK, until - from), from);
   }
   return bytes;

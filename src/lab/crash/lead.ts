@@ -6,7 +6,7 @@
 import { setTracing, traceLines } from "../../machine/trace.ts";
 import { MAX_STEPS } from "../../machine/limits.ts";
 import { LINE, type PendingLine } from "../../machine/pmem/crash.ts";
-import { Writer } from "../../machine/pmem/log.ts";
+import { startLog, stopLog, Writer } from "../../machine/pmem/log.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import type { Plan, Turn } from "../../sched/decide.ts";
 import { namedTurns, printSchedule } from "../../sched/schedule.ts";
@@ -19,20 +19,19 @@ import { failed, type Lead } from "../run/lead.ts";
 import type { Violation } from "../run/violation.ts";
 import {
   CrashStates,
-  logged,
+  noStates,
   type Broken,
-  type CrashCounts,
   type CrashPlan,
   type Failure,
+  type RunStates,
 } from "./states.ts";
 import { printFailure } from "./text.ts";
 import { Target } from "./target.ts";
 
-/** A run, and the first failure of it that breaks a promise. */
+/** A run: what was wrong with it itself, or what its failures have left. */
 export interface CrashVerdict {
-  readonly outcome: Outcome;
   readonly finding: Finding | undefined;
-  readonly broken: Broken | undefined;
+  readonly states: RunStates;
 }
 
 export class CrashLead {
@@ -50,29 +49,30 @@ export class CrashLead {
     this.#states = this.#newStates();
   }
 
-  get counts(): CrashCounts {
-    return this.#states.counts;
-  }
-
   #newStates(): CrashStates {
     const { judge } = this.#lead;
     return new CrashStates(judge.mem, this.#target, this.#plan, judge.initial);
   }
 
-  /** Runs a plan and looks at all its failures, until `stopped`. */
-  run(plan: Plan, stopped: () => boolean): CrashVerdict {
+  /** Runs a plan and looks at all its failures, as long as `goesOn`, which is asked before each. */
+  run(plan: Plan, goesOn: () => boolean): CrashVerdict {
     const [outcome, calls] = this.#log(plan);
     const { judge, session } = this.#lead;
-    if (outcome.kind !== "done") return { outcome, finding: failed(outcome, judge.tasks), broken: undefined };
-    const broken = this.#states.explore(calls, session.log, judge.names(calls), stopped);
-    return { outcome, finding: broken?.finding, broken };
+    if (outcome.kind !== "done") return { finding: failed(outcome, judge.tasks), states: noStates() };
+    const states = this.#states.explore(calls, session.log, judge.names(calls), goesOn);
+    return { finding: undefined, states };
   }
 
   #log(plan: Plan): [Outcome, RecordedCall[]] {
     const { judge, session } = this.#lead;
     judge.startOver();
-    const outcome = logged(judge.mem, () => session.run(plan));
-    return [outcome, recordedCalls(judge.mem)];
+    startLog(judge.mem);
+    try {
+      const outcome = session.run(plan);
+      return [outcome, recordedCalls(judge.mem)];
+    } finally {
+      stopLog(judge.mem);
+    }
   }
 
   /** One failure of one run, told.  Undefined when it breaks nothing. */

@@ -30,19 +30,27 @@ export class CallSteps {
     }
   }
 
+  /** Before which step a call was entered, and left; Infinity where it was not. */
+  entered(call: RecordedCall): number {
+    return this.#entered.get(nameOf(call)) ?? Infinity;
+  }
+
+  left(call: RecordedCall): number {
+    return this.#left.get(nameOf(call)) ?? Infinity;
+  }
+
   /** The calls as they stood after so many steps: those that had been entered; who had not returned never does. */
   before(calls: readonly RecordedCall[], steps: number): RecordedCall[] {
     return calls
-      .filter((call) => (this.#entered.get(nameOf(call)) ?? Infinity) < steps)
-      .map((call) =>
-        (this.#left.get(nameOf(call)) ?? Infinity) < steps ? call : { ...call, end: Infinity },
-      );
+      .filter((call) => this.entered(call) < steps)
+      .map((call) => (this.left(call) < steps ? call : { ...call, end: Infinity }));
   }
 }
 
 const nameOf = ({ task, number }: RecordedCall): string => `${task} ${number}`;
 
-const SYNCS = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
+/** Calls that promise something when they return. */
+export const SYNCS: ReadonlySet<number> = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
 
 const succeeded = ({ end, error }: RecordedCall): boolean => end !== Infinity && error === 0;
 

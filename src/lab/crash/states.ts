@@ -1,30 +1,24 @@
-// All states that a power failure can leave at any point of one run, each brought up again and looked at: recovery must
-// succeed, the checker must find nothing, and every file must hold what the calls explain (moment.ts).
+// All states that a power failure can leave at any point of one run (points.ts), each brought up again and looked at:
+// recovery must succeed, the checker must find nothing, and every file must hold what the calls explain (moment.ts).
 //
-// Points of failure are those before each fence, and the end.  Between two fences the lines that are open only become
-// more, and so do the syncs that have returned: what an earlier point leaves, the last one leaves, too.
+// Nothing is done twice.  Media that were seen before are not brought up again; what came up with the same bytes outside
+// the journal is not checked again; what people see the same is judged once at each moment.
 //
-// A state of the media that was seen at the same moment is not brought up again; what came up equal (paths, sizes,
-// contents, extents) is not looked at again.
+// Several machines can share a search: each makes all runs and builds all states, but brings up only those that fall to
+// it by what the media hold.  So what they count adds up to the same, however many they are.
 
-import { Event, startLog, stopLog, type LogEntry } from "../../machine/pmem/log.ts";
 import { PowerFailures, type Domain, type PendingLine, type Survivors } from "../../machine/pmem/crash.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { Bug } from "../../machine/errors.ts";
-import { check } from "../../ext4/check/check.ts";
-import { readTree, type FileOnMedia } from "../../ext4/check/tree.ts";
-import { freeze } from "../../ext4/journal/commit.ts";
-import { Mode } from "../../ext4/media/inode.ts";
-import { superBlock } from "../../ext4/super.ts";
 import type { StepLog } from "../../sched/state.ts";
-import { WHOLE } from "../oracles/endstate.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
-import { fileKey, type RecordedCall } from "../oracles/history.ts";
+import type { RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import type { Finding } from "../oracles/promises.ts";
+import { StatesOfCalls, type CallStates } from "./calls.ts";
+import { lookAt, recover, type CameUp } from "./came-up.ts";
 import { CallSteps, Moment } from "./moment.ts";
-import { namesIn } from "./names.ts";
-import { choicesOf } from "./survivors.ts";
+import { pointsOf, type Point } from "./points.ts";
+import { choicesOf, everything, lostLines, shrunk } from "./survivors.ts";
 import type { Target } from "./target.ts";
 
 /** What is asked of a search for crashes. */
@@ -32,11 +26,14 @@ export interface CrashPlan {
   readonly domain: Domain;
   /** Every way is tried where lines that may be lost leave at most 2 to this many; else chosen ones. */
   readonly maxLines: number;
+  /** This machine's number among those that share the search, and how many they are. */
+  readonly shard: number;
+  readonly shards: number;
 }
 
-/** A failure: after how many entries of the log, and what arrived. */
+/** A failure: when, and what had arrived. */
 export interface Failure {
-  readonly point: number;
+  readonly point: Point;
   readonly survivors: Survivors;
 }
 
@@ -45,31 +42,55 @@ export interface Broken {
   readonly finding: Finding;
   /** What had not arrived. */
   readonly lost: readonly PendingLine[];
+  /** Of its point, and of the way among those of the point, in the run. */
+  readonly place: readonly [number, number];
 }
 
-/** What a search has counted. */
-export interface CrashCounts {
+/** What a machine has seen of one run. */
+export interface RunStates {
   points: number;
-  /** Ways that were tried. */
-  states: number;
-  /** Different contents of the media among them. */
-  distinct: number;
-  /** Different states after recovery: paths, sizes, contents, extents. */
-  recovered: number;
   /** Points at which not every way was tried. */
   sampled: number;
+  /** Ways that were tried. */
+  states: number;
+  /** Contents of the media among them that no run before had. */
+  distinct: number;
+  /** States that broke a promise. */
+  broken: number;
+  /** What people see after recovery, where no run before had come up so. */
+  seen: string[];
+  calls: CallStates[];
+  /** The first that broke. */
+  first?: Broken;
 }
 
+export const noStates = (): RunStates => ({
+  points: 0,
+  sampled: 0,
+  states: 0,
+  distinct: 0,
+  broken: 0,
+  seen: [],
+  calls: [],
+});
+
+/** What comes up has so many bytes of files at hand, to judge it at another moment. */
+const KEPT = 64 * 2 ** 20;
+
 export class CrashStates {
-  readonly counts: CrashCounts = { points: 0, states: 0, distinct: 0, recovered: 0, sampled: 0 };
   readonly #mem: Memory;
   readonly #target: Target;
   readonly #plan: CrashPlan;
   readonly #initial: InitialFiles;
+  /** What came up, by what the media held at the failure, and by what they held after recovery. */
+  readonly #contents = new Map<number, CameUp | Finding>();
+  readonly #recovered = new Map<number, CameUp | Finding>();
+  readonly #identities = new Map<string, CameUp>();
   readonly #seen = new Set<string>();
-  readonly #contents = new Set<number>();
+  /** Of the run that is looked at: what was judged, by moment and identity. */
   readonly #verdicts = new Map<string, Finding | undefined>();
-  readonly #semantic = new Set<string>();
+  #kept: CameUp[] = [];
+  #keptBytes = 0;
 
   constructor(mem: Memory, target: Target, plan: CrashPlan, initial: InitialFiles) {
     this.#mem = mem;
@@ -78,188 +99,180 @@ export class CrashStates {
     this.#initial = initial;
   }
 
-  /** Looks at every failure of the run that was just logged: the first that breaks a promise. */
-  explore(
-    calls: readonly RecordedCall[],
-    log: StepLog,
-    names: Names,
-    stopped: () => boolean,
-  ): Broken | undefined {
-    const failures = new PowerFailures(this.#mem, this.#plan.domain);
+  /** Looks at every failure of the run that was just logged, as long as `goesOn`. */
+  explore(calls: readonly RecordedCall[], log: StepLog, names: Names, goesOn: () => boolean): RunStates {
+    const { domain, maxLines } = this.#plan;
+    const failures = new PowerFailures(this.#mem, domain);
     const steps = new CallSteps(log);
-    for (const point of pointsOf(failures.entries)) {
-      if (stopped()) return undefined;
-      this.counts.points += 1;
-      const moment = this.#momentOf(steps.before(calls, stepsAt(failures.entries, point)));
-      const pending = failures.pendingAt(point);
-      const { complete, ways } = choicesOf(pending, this.#plan.maxLines, point);
-      if (!complete) this.counts.sampled += 1;
+    const states = new StatesOfCalls(calls, steps);
+    const run = noStates();
+    this.#verdicts.clear();
+    for (const point of pointsOf(failures.entries, log, domain)) {
+      const judge = this.#judgeAt(point, calls, steps, names);
+      const pending = failures.pendingAt(point.entries);
+      const { complete, ways } = point.whole ? everything(pending) : choicesOf(pending, maxLines);
+      const came = new Set<string>();
+      let way = 0;
       for (const survivors of ways) {
-        const finding = this.#look(failures, { point, survivors }, moment, names);
-        if (finding !== undefined)
-          return this.#shrunk(failures, { point, survivors }, pending, moment, names, finding);
+        if (!goesOn()) return run;
+        const failure = { point, survivors };
+        const finding = this.#look(failures, failure, judge, run, came);
+        if (finding !== undefined) {
+          run.broken += 1;
+          run.first ??= { failure, finding, lost: lostLines(pending, survivors), place: [run.points, way] };
+        }
+        way += 1;
       }
+      run.points += 1;
+      if (!complete) run.sampled += 1;
+      states.add(point, came);
     }
-    return undefined;
+    run.calls = states.all();
+    if (run.first !== undefined) run.first = this.#shrunk(failures, run.first, calls, steps, names);
+    return run;
   }
 
   /** One failure of the run that was just logged: what a replay asks for. */
   one(failure: Failure, calls: readonly RecordedCall[], log: StepLog, names: Names): Broken | undefined {
     const failures = new PowerFailures(this.#mem, this.#plan.domain);
-    if (failure.point > failures.entries.length) return undefined;
-    const steps = stepsAt(failures.entries, failure.point);
-    const moment = this.#momentOf(new CallSteps(log).before(calls, steps));
-    this.counts.points += 1;
-    const finding = this.#look(failures, failure, moment, names);
-    const lost = lostLines(failures.pendingAt(failure.point), failure.survivors);
-    return finding && { failure, finding, lost };
+    const { point, survivors } = failure;
+    if (point.entries > failures.entries.length) return undefined;
+    this.#verdicts.clear();
+    const judge = this.#judgeAt(point, calls, new CallSteps(log), names);
+    const content = this.#target.fail(failures, point.entries, survivors);
+    const finding = this.#judged(failures, failure, this.#up(content), judge);
+    const lost = lostLines(failures.pendingAt(point.entries), survivors);
+    return finding && { failure, finding, lost, place: [0, 0] };
   }
 
-  #momentOf(calls: readonly RecordedCall[]): Moment {
-    return new Moment(calls, this.#initial, this.#target.names);
+  /** How what comes up is judged at a moment. */
+  #judgeAt({ steps }: Point, calls: readonly RecordedCall[], log: CallSteps, names: Names): Judge {
+    const moment = new Moment(log.before(calls, steps), this.#initial, this.#target.names);
+    return {
+      key: moment.key,
+      judge: (up) => moment.names.judge(up.names, names) ?? unexplained(up, moment, this.#initial, names),
+    };
   }
 
-  #look(failures: PowerFailures, failure: Failure, moment: Moment, names: Names): Finding | undefined {
-    this.counts.states += 1;
-    const content = this.#target.fail(failures, failure.point, failure.survivors);
-    if (!this.#contents.has(content)) {
-      this.#contents.add(content);
-      this.counts.distinct += 1;
+  /** A failure that falls to this machine, looked at; `came` takes in what came up. */
+  #look(
+    failures: PowerFailures,
+    failure: Failure,
+    judge: Judge,
+    run: RunStates,
+    came: Set<string>,
+  ): Finding | undefined {
+    const { shard, shards } = this.#plan;
+    const content = this.#target.fail(failures, failure.point.entries, failure.survivors);
+    if (content % shards !== shard) return undefined;
+    run.states += 1;
+    if (!this.#contents.has(content)) run.distinct += 1;
+    const up = this.#up(content);
+    if (!("promise" in up)) {
+      came.add(up.seen);
+      if (!this.#seen.has(up.seen)) run.seen.push(up.seen);
+      this.#seen.add(up.seen);
     }
-    const key = `${content} ${moment.key}`;
-    if (this.#seen.has(key)) return undefined;
-    const finding = this.#bringUp(moment, names);
-    // Only what held is never looked at again: what broke is shrunk, and told, by looking again.
-    if (finding === undefined) this.#seen.add(key);
-    return finding;
+    return this.#judged(failures, failure, up, judge);
   }
 
-  #bringUp(moment: Moment, names: Names): Finding | undefined {
-    const { mem } = this.#target;
-    try {
-      const refused = this.#target.mount();
-      if (refused !== undefined)
-        return {
-          promise: "consistent",
-          message: `after the power failure the image cannot be mounted: ${refused}`,
-        };
-      freeze(superBlock(mem));
-      const [problem] = check(mem);
-      if (problem !== undefined)
-        return { promise: "consistent", message: `after recovery: ${problem.place}: ${problem.message}` };
-      return this.#compare(readTree(mem), moment, names);
-    } catch (error) {
-      if (!(error instanceof Bug)) throw error;
-      return { promise: "no-bug", message: `recovery: ${error.message}` };
+  /** What comes up of the media as a failure has just left it. */
+  #up(content: number): CameUp | Finding {
+    const known = this.#contents.get(content);
+    if (known !== undefined) return known;
+    const up = recover(this.#target) ?? this.#recoveredNow();
+    this.#contents.set(content, up);
+    return up;
+  }
+
+  #recoveredNow(): CameUp | Finding {
+    const content = this.#target.outsideJournal();
+    const known = this.#recovered.get(content);
+    if (known !== undefined) return known;
+    const found = lookAt(this.#target.mem);
+    const up = "promise" in found ? found : this.#shared(found);
+    this.#recovered.set(content, up);
+    return up;
+  }
+
+  /** The one of those that are equal that stands for all. */
+  #shared(up: CameUp): CameUp {
+    const known = this.#identities.get(up.identity);
+    if (known !== undefined) return known;
+    this.#identities.set(up.identity, up);
+    this.#keep(up);
+    return up;
+  }
+
+  /** Has its files at hand for a while. */
+  #keep(up: CameUp): void {
+    this.#kept.push(up);
+    this.#keptBytes += bytesOf(up);
+    while (this.#keptBytes > KEPT && this.#kept.length > 1) {
+      const oldest = this.#kept.shift() as CameUp;
+      this.#keptBytes -= bytesOf(oldest);
+      oldest.files = undefined;
     }
   }
 
-  #compare(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment, names: Names): Finding | undefined {
-    const state = semanticKey(tree);
-    if (!this.#semantic.has(state)) {
-      this.#semantic.add(state);
-      this.counts.recovered += 1;
-    }
-    const key = `${state} ${moment.key}`;
+  #judged(
+    failures: PowerFailures,
+    failure: Failure,
+    up: CameUp | Finding,
+    judge: Judge,
+  ): Finding | undefined {
+    if ("promise" in up) return up;
+    const key = `${judge.key} ${up.identity}`;
     if (this.#verdicts.has(key)) return this.#verdicts.get(key);
-    const finding = moment.names.judge(namesIn(tree), names) ?? this.#unexplained(tree, moment, names);
+    if (up.files === undefined) {
+      this.#target.fail(failures, failure.point.entries, failure.survivors);
+      recover(this.#target);
+      up.files = (lookAt(this.#target.mem) as CameUp).files;
+      this.#keep(up);
+    }
+    const finding = judge.judge(up);
     this.#verdicts.set(key, finding);
     return finding;
-  }
-
-  #unexplained(tree: ReadonlyMap<string, FileOnMedia>, moment: Moment, names: Names): Finding | undefined {
-    const reads = [...tree]
-      .filter(([, { mode }]) => (mode & Mode.type) === Mode.file)
-      .map(([, file]) => {
-        const bytes = file.content().subarray(0, WHOLE);
-        return moment.readOf({ key: fileKey(file.ino, file.generation), size: file.size, bytes });
-      });
-    return checkHistory(
-      moment.history,
-      reads,
-      this.#initial,
-      names,
-      "a read after the power failure and recovery",
-    );
   }
 
   /** The same promise broken with as few lines lost as can be. */
   #shrunk(
     failures: PowerFailures,
-    failure: Failure,
-    pending: readonly PendingLine[],
-    moment: Moment,
+    broken: Broken,
+    calls: readonly RecordedCall[],
+    steps: CallSteps,
     names: Names,
-    found: Finding,
   ): Broken {
-    let survivors = new Map(failure.survivors);
-    let finding = found;
-    const lost = lostLines(pending, survivors);
-    for (let size = lost.length >>> 1; size >= 1; size >>>= 1) {
-      for (let from = 0; from < lost.length; from += size) {
-        const candidate = new Map(survivors);
-        for (const { offset, reach } of lost.slice(from, from + size)) {
-          if (reach > 0) candidate.set(offset, reach);
-        }
-        if (candidate.size === survivors.size && sameWords(candidate, survivors)) continue;
-        const again = this.#look(failures, { ...failure, survivors: candidate }, moment, names);
-        if (again?.promise !== found.promise) continue;
-        survivors = candidate;
-        finding = again;
-      }
-    }
-    return { failure: { ...failure, survivors }, finding, lost: lostLines(pending, survivors) };
+    const { point } = broken.failure;
+    const judge = this.#judgeAt(point, calls, steps, names);
+    const pending = failures.pendingAt(point.entries);
+    let { finding } = broken;
+    const survivors = shrunk(pending, broken.failure.survivors, (candidate) => {
+      const failure = { point, survivors: candidate };
+      const content = this.#target.fail(failures, point.entries, candidate);
+      const again = this.#judged(failures, failure, this.#up(content), judge);
+      if (again?.promise !== finding.promise) return false;
+      finding = again;
+      return true;
+    });
+    return { ...broken, failure: { point, survivors }, finding, lost: lostLines(pending, survivors) };
   }
 }
 
-function sameWords(one: Survivors, other: Survivors): boolean {
-  for (const [offset, words] of one) if (other.get(offset) !== words) return false;
-  return true;
+/** What is said of what comes up at a moment; equal keys say the same within a run. */
+interface Judge {
+  readonly key: string;
+  judge(up: CameUp): Finding | undefined;
 }
 
-function lostLines(pending: readonly PendingLine[], survivors: Survivors): PendingLine[] {
-  return pending.filter(({ offset, ends }) => (survivors.get(offset) ?? 0) < (ends.at(-1) ?? 0));
-}
+const bytesOf = ({ files = [] }: CameUp): number => files.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
-/** Before each fence, and the end. */
-function pointsOf(entries: readonly LogEntry[]): number[] {
-  const points = entries.flatMap(({ event }, index) => (event === Event.fence ? [index] : []));
-  return [...points, entries.length];
-}
-
-/** How many steps had been announced when the power failed at a point. */
-function stepsAt(entries: readonly LogEntry[], point: number): number {
-  return entries[point]?.step ?? Infinity;
-}
-
-function semanticKey(tree: ReadonlyMap<string, FileOnMedia>): string {
-  const parts: string[] = [];
-  for (const [path, file] of tree) {
-    const extents = file.extents.map(
-      ({ logical, length, unwritten }) => `${logical}+${length}${unwritten ? "u" : ""}`,
-    );
-    const content = (file.mode & Mode.type) === Mode.directory ? 0 : hashOf(file.content());
-    parts.push(`${path} ${file.ino} ${file.mode} ${file.nlink} ${file.size} ${content} ${extents.join()}`);
-  }
-  return parts.join("\n");
-}
-
-/** FNV-1a, two of them, so that states that differ are told apart. */
-function hashOf(bytes: Uint8Array): string {
-  let [one, other] = [0x811c9dc5, 0x9747b28c];
-  for (const byte of bytes) {
-    one = Math.imul(one ^ byte, 0x01000193);
-    other = Math.imul(other ^ byte, 0x5bd1e995);
-  }
-  return `${(one >>> 0).toString(16)}${(other >>> 0).toString(16)}`;
-}
-
-/** Runs something with the log of stores on. */
-export function logged<T>(mem: Memory, run: () => T): T {
-  startLog(mem);
-  try {
-    return run();
-  } finally {
-    stopLog(mem);
-  }
+function unexplained(
+  { files = [] }: CameUp,
+  moment: Moment,
+  initial: InitialFiles,
+  names: Names,
+): Finding | undefined {
+  const reads = files.map((file) => moment.readOf(file));
+  return checkHistory(moment.history, reads, initial, names, "a read after the power failure and recovery");
 }

@@ -5,6 +5,9 @@
 //   grouped  lines of the same stores together (a block of a transaction is 64 lines), every combination;
 //            and some in which lines are torn apart, down to a word of eight bytes
 //   sampled  of the grouped ones: nothing lost, all lost, each group alone lost, each alone kept, and random ones
+//
+// What a random way keeps of a line depends on the line alone: at the next point, where more lines are open, the same
+// ways come up again, and what is new there has come with those.
 
 import { LINE, type PendingLine, type Survivors } from "../../machine/pmem/crash.ts";
 import { ScheduleError } from "../../sched/schedule.ts";
@@ -32,7 +35,7 @@ const waysOf = (groups: readonly Group[]): number =>
   groups.reduce((product, { levels }) => product * (levels + 1), 1);
 
 /** The ways a point leaves: all where `2 ** maxLines` are enough. */
-export function choicesOf(pending: readonly PendingLine[], maxLines: number, seed: number): Choices {
+export function choicesOf(pending: readonly PendingLine[], maxLines: number, seed = 1): Choices {
   const open = pending.filter((line) => levelsOf(line) > 0);
   const limit = 2 ** maxLines;
   const single = open.map((line): Group => ({ lines: [line], levels: levelsOf(line) }));
@@ -41,6 +44,34 @@ export function choicesOf(pending: readonly PendingLine[], maxLines: number, see
   const random = randomFrom(seed);
   const grouped = waysOf(groups) <= limit ? everyWay(groups) : someWays(groups, random);
   return { complete: false, ways: both(grouped, tornWays(open, random)) };
+}
+
+/** The one way in which everything has arrived that can. */
+export function everything(pending: readonly PendingLine[]): Choices {
+  return { complete: true, ways: [new Map(pending.map(({ offset, reach }) => [offset, reach]))] };
+}
+
+export function lostLines(pending: readonly PendingLine[], survivors: Survivors): PendingLine[] {
+  return pending.filter(({ offset, ends }) => (survivors.get(offset) ?? 0) < (ends.at(-1) ?? 0));
+}
+
+/** A way that `breaks` as well, with as few lines lost as can be. */
+export function shrunk(
+  pending: readonly PendingLine[],
+  found: Survivors,
+  breaks: (survivors: Survivors) => boolean,
+): Survivors {
+  let survivors = found;
+  const lost = lostLines(pending, found).filter(({ reach }) => reach > 0);
+  for (let size = lost.length >>> 1; size >= 1; size >>>= 1) {
+    for (let from = 0; from < lost.length; from += size) {
+      const candidate = new Map(survivors);
+      for (const { offset, reach } of lost.slice(from, from + size)) candidate.set(offset, reach);
+      const same = [...candidate].every(([offset, words]) => survivors.get(offset) === words);
+      if (!same && breaks(candidate)) survivors = candidate;
+    }
+  }
+  return survivors;
 }
 
 function groupsOf(lines: readonly PendingLine[]): Group[] {
@@ -92,18 +123,17 @@ function* someWays(groups: readonly Group[], random: Random): Generator<Survivor
     yield survivorsAt(groups, full.with(index, 0));
     yield survivorsAt(groups, none.with(index, full[index] as number));
   }
-  for (let i = 0; i < SAMPLES; i++)
+  for (let way = 0; way < SAMPLES; way++)
     yield survivorsAt(
       groups,
-      full.map((levels) => random(levels + 1)),
+      groups.map(({ lines, levels }) => random(way, lines[0]?.offset ?? 0, levels + 1)),
     );
 }
 
 function* tornWays(lines: readonly PendingLine[], random: Random): Generator<Survivors> {
-  for (let i = 0; i < SAMPLES; i++) {
-    yield new Map(
-      lines.map(({ offset, reach }) => [offset, random(reach + 1)] as const).filter(([, n]) => n > 0),
-    );
+  for (let way = SAMPLES; way < 2 * SAMPLES; way++) {
+    const words = lines.map(({ offset, reach }) => [offset, random(way, offset, reach + 1)] as const);
+    yield new Map(words.filter(([, count]) => count > 0));
   }
 }
 
@@ -112,13 +142,15 @@ function* both(first: Iterable<Survivors>, second: Iterable<Survivors>): Generat
   yield* second;
 }
 
-type Random = (below: number) => number;
+/** A number below another, for the n-th way and a line. */
+type Random = (way: number, offset: number, below: number) => number;
 
 function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
+  return (way, offset, below) => {
+    let mixed = Math.imul(seed + way * 0x9e3779b9, 0x85ebca6b) ^ Math.imul(offset / LINE + 1, 0xc2b2ae35);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0x297a2d39);
+    return Math.floor((((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32) * below);
   };
 }
 

@@ -31,17 +31,18 @@ export class Crews {
   readonly #memories: Memory[] = [];
 
   /**
-   * Once there are cores for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the named
+   * Once there are `cores` for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the named
    * tasks.  `finish` sees the machine for the last time: its memory becomes another's.
    */
   async run<R, T>(
     tasks: readonly string[],
-    size: number,
+    { size, cores = tasks.length }: { size: number; cores?: number },
     makeJob: (used: Memory | undefined) => Job,
     finish: (result: JobResult<R>) => T,
   ): Promise<T> {
-    return withCores(tasks.length, async () => {
-      const job = makeJob(this.#usedMemory(size));
+    return withCores(cores, async () => {
+      const made = makeJob(this.#usedMemory(size));
+      const job = cores < tasks.length ? { ...made, cores } : made;
       const found = this.#idle.findIndex(({ taskCount }) => taskCount === tasks.length);
       const crew = found < 0 ? new Crew(tasks.length) : (this.#idle.splice(found, 1)[0] as Crew);
       try {

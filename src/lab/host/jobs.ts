@@ -7,7 +7,7 @@
 import type { Memory } from "../../machine/memory.ts";
 import type { Crews } from "./crews.ts";
 import { bootMemory, type MachineSpec } from "./memory.ts";
-import { askToStop, makeControl, type Control } from "../run/control.ts";
+import { askToStop, limitRuns, makeControl, type Control } from "../run/control.ts";
 import { shown, UsageError, wholeNumber } from "../usage.ts";
 
 export interface Progress {
@@ -35,6 +35,8 @@ export interface Work {
   /** The module, beside this one, whose function `entry` every thread runs. */
   readonly module: string;
   readonly entry: string;
+  /** How many cores it keeps busy; as many as it has tasks, unless its lead works alone most of the time. */
+  readonly cores?: number;
   /** What the threads are told, once the machine exists. */
   readonly order: (mem: Memory, control: number) => unknown;
 }
@@ -71,6 +73,7 @@ export class Jobs<R> {
   #timer: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
   #stopped = false;
+  #lastRun = Infinity;
 
   constructor(crews: Crews, options: JobOptions) {
     this.#crews = crews;
@@ -82,8 +85,8 @@ export class Jobs<R> {
     return this.#begin === 0 ? 0 : performance.now() - this.#begin;
   }
 
-  /** Each piece of work on a machine of its own.  `enough` says of a report that the others can stop. */
-  async run(works: readonly Work[], enough: (report: R) => boolean): Promise<Done<R>[]> {
+  /** Each piece of work on a machine of its own.  `enough` says of a report that the others can stop, or after which run. */
+  async run(works: readonly Work[], enough: (report: R) => boolean | number): Promise<Done<R>[]> {
     const { signal, onProgress } = this.#options;
     const stop = (): void => this.#stop();
     signal?.addEventListener("abort", stop);
@@ -103,17 +106,18 @@ export class Jobs<R> {
     }
   }
 
-  async #one(work: Work, enough: (report: R) => boolean): Promise<Done<R>> {
+  async #one(work: Work, enough: (report: R) => boolean | number): Promise<Done<R>> {
     let control: Control | undefined;
     return this.#crews.run<R, Done<R>>(
       work.tasks,
-      work.machine.size,
+      { size: work.machine.size, ...(work.cores !== undefined && { cores: work.cores }) },
       (used) => {
         this.#startClock();
         const mem = bootMemory(work.machine, used);
         control = makeControl(mem);
         this.#controls.push(control);
         if (this.#stopped) askToStop(control);
+        if (this.#lastRun < Infinity) limitRuns(control, this.#lastRun);
         return {
           mem,
           module: new URL(work.module, import.meta.url).href,
@@ -126,10 +130,17 @@ export class Jobs<R> {
         const { runs, distinct, broken } = control as Control;
         this.#controls.splice(this.#controls.indexOf(control as Control), 1);
         this.#ended.push({ runs, distinct, violations: broken });
-        if (report !== undefined && enough(report)) this.#stop();
+        this.#told(report === undefined ? false : enough(report));
         return { report, runs, broken };
       },
     );
+  }
+
+  #told(enough: boolean | number): void {
+    if (enough === true) this.#stop();
+    if (typeof enough !== "number" || enough >= this.#lastRun) return;
+    this.#lastRun = enough;
+    for (const control of this.#controls) limitRuns(control, enough);
   }
 
   #startClock(): void {
@@ -158,6 +169,30 @@ export class Jobs<R> {
       runs: sum(({ runs }) => runs),
       distinct: sum(({ distinct }) => distinct),
       violations: sum(({ violations }) => violations),
+    };
+  }
+}
+
+/** Adds up the progress of pieces of work that go on at once. */
+export class ProgressSum {
+  readonly #parts: Progress[] = [];
+  readonly #report: ((progress: Progress) => void) | undefined;
+
+  constructor(report: ((progress: Progress) => void) | undefined) {
+    this.#report = report;
+  }
+
+  part(): (progress: Progress) => void {
+    const index = this.#parts.push({ runs: 0, distinct: 0, violations: 0 }) - 1;
+    return (progress) => {
+      this.#parts[index] = progress;
+      const sum = (pick: (part: Progress) => number): number =>
+        this.#parts.reduce((total, part) => total + pick(part), 0);
+      this.#report?.({
+        runs: sum(({ runs }) => runs),
+        distinct: sum(({ distinct }) => distinct),
+        violations: sum(({ violations }) => violations),
+      });
     };
   }
 }

@@ -11,9 +11,9 @@ import { loadDesign, loadScenario } from "../load.ts";
 import type { MachineOptions } from "../options.ts";
 import { processesOf, taskNames, type Scenario } from "../scenario.ts";
 import { CrashLead } from "../crash/lead.ts";
-import type { CrashCounts, CrashPlan, Failure } from "../crash/states.ts";
+import type { CrashPlan, Failure, RunStates } from "../crash/states.ts";
 import type { PromiseName } from "../oracles/promises.ts";
-import { askedToStop, controlAt, type Control } from "./control.ts";
+import { askedToStop, controlAt, runLimit, type Control } from "./control.ts";
 import { runTwice } from "./determinism.ts";
 import { Judge } from "./judge.ts";
 import { Lead } from "./lead.ts";
@@ -79,8 +79,8 @@ export interface ShardReport {
   /** Replay: the scheme of the steps now, and how many turns could not be run as they say. */
   readonly scheme?: string;
   readonly misfits?: number;
-  /** What a search for crashes has counted. */
-  readonly crash?: CrashCounts;
+  /** What a search for crashes has seen, run by run. */
+  readonly crash?: readonly RunStates[];
 }
 
 /** The job of every worker thread: see `sched/pool.ts`. */
@@ -179,33 +179,36 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
 function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardReport {
   const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
   const crashes = new CrashLead(lead, work.plan);
-  const stopped = (): boolean => askedToStop(control);
-  let runs = 0;
+  const seen: RunStates[] = [];
+  const goesOn = (): boolean => {
+    control.runs += 1;
+    return !askedToStop(control);
+  };
   let complete = false;
   let violation: Violation | undefined;
   try {
-    while (violation === undefined && runs < work.runs && !stopped()) {
+    while (violation === undefined && seen.length < Math.min(work.runs, runLimit(control))) {
+      if (askedToStop(control)) break;
       const plan = chooser.next();
       complete = plan === undefined;
       if (plan === undefined) break;
-      const { outcome, finding, broken } = crashes.run(plan, stopped);
-      runs += 1;
+      const { finding, states } = crashes.run(plan, goesOn);
+      seen.push(states);
       chooser.ran(lead.session.log);
-      if (broken !== undefined) violation = crashes.violation(broken, runs);
-      else if (finding !== undefined && outcome.kind !== "done") violation = violationOf(lead, finding, runs);
-      control.runs = crashes.counts.states;
-      control.distinct = crashes.counts.distinct;
-      control.broken = violation === undefined ? 0 : 1;
+      if (states.first !== undefined) violation = crashes.violation(states.first, seen.length);
+      else if (finding !== undefined) violation = violationOf(lead, finding, seen.length);
+      control.distinct += states.distinct;
+      control.broken += states.broken;
     }
   } catch (error) {
     if (!(error instanceof Halted)) throw error;
   }
   return {
-    runs,
+    runs: seen.length,
     complete,
     broken: violation === undefined ? 0 : 1,
     endStates: new Float64Array(),
-    crash: crashes.counts,
+    crash: seen,
     ...(chooser.schedules !== undefined && { schedules: chooser.schedules }),
     ...(violation !== undefined && { violation }),
   };

@@ -7,10 +7,10 @@
 //   adr    a line on its way to the media (flushed, or stored past the caches) may have arrived or not, after
 //          a fence it has; what is in a cache only is lost
 //   none   the same, but a cache may also have given a line up, at any time
-//   eadr   caches are saved when the power fails: every store counts at once
+//   eadr   caches are saved when the power fails: every store counts at once, but for the last one when it is cut
 //
-// Points are numbered: at point p the first p entries of the log have happened.  Between two fences the pending
-// lines only become more, so whatever a point leaves open the last one before the next fence leaves open, too.
+// Points are numbered: at point p the first p entries of the log have happened, and the last of them, if it is a store,
+// may have happened in part.
 //
 // A store that the hardware does as a whole (Event.whole) arrives or does not.  What else goes to the same bytes is
 // separated from it by a fence.
@@ -52,7 +52,6 @@ interface Piece {
 }
 
 /** A line; or what is always stored as a whole, and is like a line with one word. */
-
 interface Line {
   readonly offset: number;
   readonly pieces: Piece[];
@@ -62,8 +61,10 @@ interface Line {
 
 const wordsOf = ({ entry, from, to }: Piece): number =>
   entry.event === Event.whole ? 1 : Math.ceil(to / WORD) - Math.floor(from / WORD);
-const isStore = ({ event }: LogEntry): boolean => event !== Event.flush && event !== Event.fence;
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+/** Older stores first: the log keeps their bytes one behind the other. */
+const byAge = (one: Piece, other: Piece): number =>
+  one.entry.dataAt - other.entry.dataAt || one.from - other.from;
 
 /** The failures that a log allows. */
 export class PowerFailures {
@@ -72,6 +73,9 @@ export class PowerFailures {
   readonly #domain: Domain;
   readonly #lines = new Map<number, Line>();
   readonly #sent = new Set<Line>();
+  /** What is durable, in the order in which it came to be. */
+  #settled: Piece[] = [];
+  #open: readonly { piece: Piece; offset: number }[] | undefined;
   #point = 0;
 
   /** Throws when the log has lost entries. */
@@ -97,51 +101,55 @@ export class PowerFailures {
    * same machine after restoring its snapshot, or another one of that size.
    */
   leave(point: number, survivors: Survivors, target: Memory): void {
-    this.#goTo(point);
-    const seen = new Map<Line, number>(); // pieces of each line that have passed
-    const left = new Map(survivors);
-    for (let index = 0; index < point; index++) {
-      const entry = this.entries[index] as LogEntry;
-      if (!isStore(entry)) continue;
-      let from = entry.offset;
-      for (const offset of linesOf(entry)) {
-        const line = this.#lines.get(keyOf(entry, offset)) as Line;
-        const number = seen.get(line) ?? 0;
-        seen.set(line, number + 1);
-        const piece = line.pieces[number] as Piece;
-        const kept = number < line.durable ? piece.to : keptUntil(piece, offset, left);
-        if (kept < piece.to) {
-          this.#put(target, entry, from, kept);
-          from = piece.to;
-        }
-      }
-      this.#put(target, entry, from, entry.offset + entry.length);
-    }
+    this.settle(point, target);
+    this.survive(point, survivors, target);
   }
 
-  #put(target: Memory, entry: LogEntry, from: number, to: number): void {
-    if (to <= from) return;
-    const at = header(target).media.start + from;
-    const data = entry.dataAt + from - entry.offset;
-    touch(target, at, to - from);
-    target.u8.set(this.#mem.u8.subarray(data, data + to - from), at);
+  /**
+   * Brings to the media what has become durable up to a point, but for the first `known` stores to lines of which that is
+   * said; returns how many those are then.
+   */
+  settle(point: number, target: Memory, known = 0): number {
+    this.#goTo(point);
+    const writer = new RunWriter(this.#mem, target);
+    for (const piece of this.#settled.slice(known)) writer.put(piece, piece.to);
+    writer.end();
+    return this.#settled.length;
+  }
+
+  /** Brings what has survived to media on which all that is durable at the point has been settled. */
+  survive(point: number, survivors: Survivors, target: Memory): void {
+    this.#goTo(point);
+    const left = new Map(survivors);
+    const writer = new RunWriter(this.#mem, target);
+    for (const { piece, offset } of this.#openPieces()) writer.put(piece, keptUntil(piece, offset, left));
+    writer.end();
+  }
+
+  /** The stores to lines that are not durable, oldest first. */
+  #openPieces(): readonly { piece: Piece; offset: number }[] {
+    this.#open ??= [...this.#lines.values()]
+      .flatMap(({ offset, pieces, durable }) => pieces.slice(durable).map((piece) => ({ piece, offset })))
+      .toSorted((one, other) => byAge(one.piece, other.piece));
+    return this.#open;
   }
 
   #goTo(point: number): void {
+    if (point === this.#point) return;
+    this.#open = undefined;
     if (point < this.#point) {
       this.#lines.clear();
       this.#sent.clear();
+      this.#settled = [];
       this.#point = 0;
     }
     while (this.#point < point) this.#take(this.entries[this.#point++] as LogEntry);
   }
 
   #take(entry: LogEntry): void {
-    if (entry.event === Event.fence) {
-      for (const line of this.#sent) line.durable = Math.max(line.durable, line.sent);
-      this.#sent.clear();
-      return;
-    }
+    const eadr = this.#domain === "eadr";
+    if (entry.event === Event.fence || eadr) this.#arrive();
+    if (entry.event === Event.fence) return;
     for (const offset of linesOf(entry)) {
       const key = keyOf(entry, offset);
       let line = this.#lines.get(key);
@@ -156,14 +164,21 @@ export class PowerFailures {
       const end = entry.event === Event.whole ? Infinity : offset + LINE;
       const to = Math.min(end, entry.offset + entry.length);
       line.pieces.push({ entry, from: Math.max(offset, entry.offset), to });
-      if (entry.event !== Event.store) this.#send(line);
-      if (this.#domain === "eadr") line.durable = line.pieces.length;
+      if (entry.event !== Event.store || eadr) this.#send(line);
     }
   }
 
   #send(line: Line): void {
     line.sent = line.pieces.length;
     if (line.sent > line.durable) this.#sent.add(line);
+  }
+
+  /** What was on its way has arrived. */
+  #arrive(): void {
+    const arrived = [...this.#sent].flatMap(({ pieces, durable, sent }) => pieces.slice(durable, sent));
+    for (const piece of arrived.toSorted(byAge)) this.#settled.push(piece);
+    for (const line of this.#sent) line.durable = Math.max(line.durable, line.sent);
+    this.#sent.clear();
   }
 
   #pending({ offset, pieces, sent, durable }: Line): PendingLine {
@@ -187,6 +202,41 @@ function keptUntil(piece: Piece, offset: number, left: Map<number, number>): num
   left.set(offset, Math.max(0, words - all));
   if (words === 0) return piece.from;
   return words >= all ? piece.to : (Math.floor(piece.from / WORD) + words) * WORD;
+}
+
+/** Writes the first parts of pieces; neighbours of one store go at once. */
+class RunWriter {
+  readonly #source: Memory;
+  readonly #target: Memory;
+  #entry: LogEntry | undefined;
+  #from = 0;
+  #to = 0;
+
+  constructor(source: Memory, target: Memory) {
+    this.#source = source;
+    this.#target = target;
+  }
+
+  put({ entry, from }: Piece, to: number): void {
+    if (to <= from) return;
+    if (entry !== this.#entry || from !== this.#to) {
+      this.end();
+      this.#entry = entry;
+      this.#from = from;
+    }
+    this.#to = to;
+  }
+
+  end(): void {
+    if (this.#entry === undefined) return;
+    const at = header(this.#target).media.start + this.#from;
+    const data = this.#entry.dataAt + this.#from - this.#entry.offset;
+    const length = this.#to - this.#from;
+    touch(this.#target, at, length);
+    if (this.#target === this.#source) this.#target.copy(at, data, length);
+    else this.#target.u8.set(this.#source.u8.subarray(data, data + length), at);
+    this.#entry = undefined;
+  }
 }
 
 function* linesOf({ event, offset, length }: LogEntry): Generator<number> {

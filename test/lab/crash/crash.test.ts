@@ -1,8 +1,13 @@
 // Power failures, found, told and replayed.
 
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { crash, crashScenarios, replay } from "../../../src/index.ts";
+import { crashWith } from "../../../src/lab/crash.ts";
+import { Crews } from "../../../src/lab/host/crews.ts";
 import largeFile from "../fixtures/large-file.ts";
+
+const crews = new Crews();
+afterAll(async () => crews.close());
 
 test("the proposal converts before the data is durable: stale bytes after a failure, and the text replays", async () => {
   const result = await crash("write-and-sync", { design: "ext4-xip-inline" });
@@ -23,13 +28,13 @@ test.each([...crashScenarios.keys()])(
   "%s: the designs that flush hold, the proposal as its time had it",
   async (name) => {
     for (const design of ["ext4-xip-serialized", "dax-6.1"]) {
-      const { violation, points, states } = await crash(name, { design });
+      const { violation, points, states } = await crashWith(crews, name, { design, workers: 1 });
       expect(violation?.message, design).toBe(undefined);
       // Each has an fsync; some ways are left at most of the points.
       expect(points).toBeGreaterThan(1);
       expect(states).toBeGreaterThan(points);
     }
-    const { violation } = await crash(name, { design: "ext4-xip-inline" });
+    const { violation } = await crashWith(crews, name, { design: "ext4-xip-inline", workers: 1 });
     expect(violation?.promise).toBe(broken.has(name) ? "no-stale-data" : undefined);
   },
 );

@@ -1,0 +1,71 @@
+// What several machines have seen of one search, put together: the same, however many they were.
+
+import type { ShardReport } from "../run/shard.ts";
+import type { Violation } from "../run/violation.ts";
+import { verdictsOf, type CallVerdict } from "./calls.ts";
+import type { RunStates } from "./states.ts";
+
+/** What a search for crashes has found. */
+export interface CrashCounts {
+  /** Runs of the scenario. */
+  readonly runs: number;
+  /** Points of failure, of all runs. */
+  readonly points: number;
+  /** Points at which not every way was tried. */
+  readonly sampled: number;
+  /** Ways that were tried. */
+  readonly states: number;
+  /** Different contents of the media among them. */
+  readonly distinct: number;
+  /** Different states after recovery: paths, kinds, sizes, contents, extents. */
+  readonly recovered: number;
+  /** Of the ways that were tried, those that broke a promise. */
+  readonly broken: number;
+  /** What the states say of each call of the tasks. */
+  readonly calls: readonly CallVerdict[];
+  /** Every schedule within the bound was run, and at every point every way was tried. */
+  readonly complete: boolean;
+  readonly violation?: Violation;
+}
+
+/** The reports of the machines that shared a search; undefined for one that had to be halted. */
+export function merged(reports: readonly (ShardReport | undefined)[], tasks: readonly string[]): CrashCounts {
+  const known = reports.filter((report) => report !== undefined);
+  const [first] = known.filter(({ violation }) => violation !== undefined).toSorted(earlier);
+  const violation = first?.violation;
+  // A machine may have gone on while another found something in an earlier run.
+  const runs = violation?.run ?? Math.max(0, ...known.map((report) => report.runs));
+  const parts = Array.from({ length: runs }, (_, run) => known.flatMap(({ crash }) => crash?.[run] ?? []));
+  const all = parts.flat();
+  const most = (pick: (part: RunStates) => number): number =>
+    parts.reduce((total, run) => total + Math.max(0, ...run.map(pick)), 0);
+  const sum = (pick: (part: RunStates) => number): number =>
+    all.reduce((total, part) => total + pick(part), 0);
+  const sampled = most((part) => part.sampled);
+  const complete = known.length === reports.length && known.every((report) => report.complete);
+  return {
+    runs,
+    points: most(({ points }) => points),
+    sampled,
+    states: sum(({ states }) => states),
+    distinct: sum(({ distinct }) => distinct),
+    recovered: new Set(all.flatMap(({ seen }) => seen)).size,
+    broken: sum(({ broken }) => broken),
+    calls: verdictsOf(
+      parts.map((run) => run.flatMap(({ calls }) => calls)),
+      tasks,
+    ),
+    complete: complete && sampled === 0,
+    ...(violation !== undefined && { violation }),
+  };
+}
+
+/** Which of two machines' violations comes first. */
+function earlier(one: ShardReport, other: ShardReport): number {
+  const places = [one, other].map(({ violation, crash }) => {
+    const run = violation?.run ?? 0;
+    return [run, ...(crash?.[run - 1]?.first?.place ?? [])];
+  }) as [number[], number[]];
+  const at = places[0].findIndex((value, i) => value !== places[1][i]);
+  return at < 0 ? 0 : (places[0][at] as number) - (places[1][at] as number);
+}
