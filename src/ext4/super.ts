@@ -1,8 +1,8 @@
 // The mounted file system: what the superblock says, checked once at mount, and the counters that change.
 //
 //   immutable while mounted   everything above `allocMutex`, but for `damaged` and `readOnly` (damage.ts)
-//   under allocMutex          freeBlocks, freeInodes, countsChanged, localityGroup, streamGroup, the map of free
-//                             blocks, preallocations, and all bitmaps and group descriptors
+//   under allocMutex          freeBlocks, freeInodes, countsChanged, streamGroup, the map of free blocks,
+//                             preallocations, and all bitmaps and group descriptors
 //   under renameMutex         which directory lies in which: who holds it sees a tree that stands still
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
 //   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
@@ -61,7 +61,6 @@ export const SuperBlock = struct("superblock", {
   freeBlocks: u32,
   freeInodes: u32,
   countsChanged: u32, // the two above differ from the superblock's buffer
-  localityGroup: u32, // the preallocations of small files: the first
   streamGroup: u32, // where the last large file got blocks
 
   orphanMutex: embed(Mutex),

@@ -14,7 +14,7 @@ interface TraceHeader {
 }
 
 /** [logical block, blocks, physical block, unwritten 0 or 1] */
-type TraceExtent = [number, number, number, number];
+export type TraceExtent = [start: number, count: number, media: number, unwritten: number];
 
 export interface TraceCall {
   op: "pwrite" | "fallocate" | "truncate" | "mstore" | "mload";

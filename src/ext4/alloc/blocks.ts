@@ -17,7 +17,7 @@ import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
 import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
-import { loadGroup, markFreed, markUsed } from "./free-map.ts";
+import { loadGroup, markUsed } from "./free-map.ts";
 import { discardAll } from "./preallocation.ts";
 import { findRun, type Wish } from "./search.ts";
 
@@ -172,7 +172,6 @@ function free(handle: Handle, sb: SuperBlock, start: number, count: number): num
     const result =
       (sb.mballoc === 0 ? 0 : loadGroup(sb, group)) || mark(handle, sb, group, block - first, end - first, 0);
     if (result < 0) return result;
-    if (sb.mballoc !== 0) markFreed(sb, block, end - block);
     block = end;
   }
   return 0;
@@ -211,7 +210,7 @@ function markIn(
     raw.bg_free_blocks_count_lo = left;
     raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
     dirtyMetadata(handle, descriptors);
-    if (value === 0) holdBlocks(sb.mem, firstBlockOf(sb, group) + from, to - from);
+    if (value === 0) holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }

@@ -1,7 +1,7 @@
 // Blocks for the data of files: from what is set aside for them, else a run that is found now, of which the part
 // that was not asked for is set aside.
 //
-//   a small file    (16 blocks at most) shares one run with all others, so that small files lie together
+//   a small file    (16 blocks at most) shares runs with all others of its task, so that they lie together
 //   any other       has runs of its own: the file's expected size, rounded up, less what is taken of it already
 //   fallocate       takes of these, and else exactly what it asks for
 //
@@ -18,6 +18,7 @@ import {
   addPreallocation,
   discard,
   dropPreallocation,
+  firstOfGroup,
   preallocationAt,
   type Preallocation,
 } from "./preallocation.ts";
@@ -99,7 +100,7 @@ function takeOwn(handle: Handle, sb: SuperBlock, request: FileRequest, from: Pre
 /** kernel: ext4_mb_check_group_pa */
 function nearestOfGroup(sb: SuperBlock, { goal, count }: FileRequest): Preallocation | undefined {
   let nearest: Preallocation | undefined;
-  let each = preallocationAt(sb.mem, sb.localityGroup);
+  let each = firstOfGroup(sb.mem);
   for (; each !== undefined; each = preallocationAt(sb.mem, each.next)) {
     if (each.free < count) continue;
     if (nearest === undefined || Math.abs(goal - each.media) < Math.abs(goal - nearest.media)) nearest = each;
@@ -124,7 +125,7 @@ const orderOf = (count: number): number => Math.min(9, 31 - Math.clz32(count));
 /** Where one more of a size is one too many, the shortest go. */
 function trimGroup(sb: SuperBlock, latest: Preallocation): void {
   const alike: Preallocation[] = [];
-  let each = preallocationAt(sb.mem, sb.localityGroup);
+  let each = firstOfGroup(sb.mem);
   for (; each !== undefined; each = preallocationAt(sb.mem, each.next)) {
     if (orderOf(each.free) === orderOf(latest.free)) alike.push(each);
   }

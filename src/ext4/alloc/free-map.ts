@@ -1,16 +1,14 @@
 // What may be handed out.  The bitmaps on media say what is in use as of the running transaction; the map in
-// memory says less is free: it counts as used what is preallocated, and what was freed since the last commit.
-// A block that is freed now must keep its bytes until the free is durable, or a crash would give them back to
-// the old owner with somebody else's data in them.
+// memory says less is free: it counts as used what is preallocated, and what was freed by a transaction that is
+// not durable yet (journal/held.ts).
 //
 // One map for all groups; a group is copied from its bitmap when it is first asked for after mount.
 //
-// Lock: sb.allocMutex for all of it.   kernel: the buddy cache, ext4_mb_init_cache, ext4_free_data
+// Lock: sb.allocMutex for all of it.   kernel: the buddy cache, ext4_mb_init_cache
 
 import { allocate, header, Root, rootView, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { f64, struct, u32, type ViewOf } from "../../machine/struct.ts";
-import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { releaseBuffer } from "../buffer.ts";
 import { blocksOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
@@ -19,10 +17,8 @@ import { nextBit, setBits } from "./bits.ts";
 
 const FreeMap = struct("free_map", {
   usedAt: u32, // a bit a block: not to be handed out
-  freedAt: u32, // a bit a block: freed, and the transaction has not committed
   loadedAt: u32, // a bit a group
-  length: u32, // bytes of the first two
-  freed: u32, // blocks in the second
+  loadedLength: u32, // bytes of that
 });
 type FreeMap = ViewOf<typeof FreeMap>;
 
@@ -35,9 +31,8 @@ export function initFreeMap(mem: Memory): void {
   const map = freeMap(mem);
   // The last group's bitmap reaches behind the last block.
   const bits = header(mem).media.length / BLOCK_SIZE + BLOCK_SIZE * 8;
-  map.length = bits / 8;
   map.usedAt = allocate(mem, MapWord, Math.ceil(bits / 64));
-  map.freedAt = allocate(mem, MapWord, Math.ceil(bits / 64));
+  map.loadedLength = bits / 64;
   map.loadedAt = allocate(mem, MapWord, Math.ceil(bits / 8 / 64));
 }
 
@@ -47,10 +42,8 @@ function freeMap(mem: Memory): FreeMap {
 
 /** At mount: no group is known. */
 export function clearFreeMap({ mem }: SuperBlock): void {
-  const { loadedAt, freedAt, length } = freeMap(mem);
-  mem.fill(loadedAt, 0, Math.ceil(length / 8));
-  mem.fill(freedAt, 0, length);
-  freeMap(mem).freed = 0;
+  const { loadedAt, loadedLength } = freeMap(mem);
+  mem.fill(loadedAt, 0, loadedLength);
 }
 
 /** Where the map of used blocks lies; a block's bit is its distance from the first data block. */
@@ -87,42 +80,8 @@ export function markUsed(sb: SuperBlock, start: number, count: number): void {
   setBits(sb.mem, freeMap(sb.mem).usedAt, 1, from, from + count);
 }
 
-/** Blocks that were set aside and that nobody took may be handed out. */
+/** Blocks may be handed out: set aside and not taken, or freed for good.  Their group is loaded. */
 export function markFree(sb: SuperBlock, start: number, count: number): void {
   const from = start - sb.firstDataBlock;
   setBits(sb.mem, freeMap(sb.mem).usedAt, 0, from, from + count);
-}
-
-/** Blocks were freed: they wait for the commit.  Their group is loaded. */
-export function markFreed(sb: SuperBlock, start: number, count: number): void {
-  const map = freeMap(sb.mem);
-  const from = start - sb.firstDataBlock;
-  setBits(sb.mem, map.freedAt, 1, from, from + count);
-  map.freed += count;
-}
-
-/**
- * Whether a handle that takes so many blocks should have a commit before it: what was freed is waiting for one,
- * and little else is left.  A guess: it is made without the lock.  kernel: ext4_should_retry_alloc
- */
-export function needsCommit(sb: SuperBlock, count: number): boolean {
-  const { freed } = freeMap(sb.mem);
-  return freed > 0 && sb.freeBlocks - freed <= count;
-}
-
-/** What was freed may be handed out.  The commit calls it, when no handle is running.  kernel: ext4_process_freed_data */
-export function releaseFreed(sb: SuperBlock): void {
-  const { mem } = sb;
-  const map = freeMap(mem);
-  if (map.freed === 0) return;
-  mutexLock(sb.allocMutex);
-  const end = sb.blockCount - sb.firstDataBlock;
-  for (let bit = 0; map.freed > 0;) {
-    const from = nextBit(mem, map.freedAt, 1, bit, end);
-    bit = nextBit(mem, map.freedAt, 0, from, end);
-    setBits(mem, map.usedAt, 0, from, bit);
-    setBits(mem, map.freedAt, 0, from, bit);
-    map.freed -= bit - from;
-  }
-  mutexUnlock(sb.allocMutex);
 }

@@ -3,17 +3,19 @@
 //
 //   of an inode    goes with a range of the file: block `logical` + n has media block `media` + n.  What of it the
 //                  file has taken, the bitmap on media says; `free` counts the rest
-//   of the group   for small files, whichever they are: taken from the front
+//   of a group     for small files, whichever they are: taken from the front.  Each task, being a processor, has
+//                  a group of its own, so that tasks do not mix their files
 //
-// Each list starts in its owner: inode.preallocations, sb.localityGroup.
+// Each list starts in its owner: inode.preallocations, the pool's groups.
 //
 // Lock: sb.allocMutex.   kernel: struct ext4_prealloc_space
 
+import { currentTask } from "../../machine/cpu.ts";
 import { allocate, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
-import { MAX_PREALLOCATIONS } from "../../machine/limits.ts";
+import { MAX_PREALLOCATIONS, TASK_SLOTS } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { claimSlot, initSlots, releaseSlot, Slots } from "../../machine/pool.ts";
-import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { releaseBuffer } from "../buffer.ts";
 import { firstBlockOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
@@ -25,7 +27,8 @@ import { markFree } from "./free-map.ts";
 
 export const Preallocation = struct("preallocation", {
   next: u32, // of the same owner
-  inodeAt: u32, // whose it is; 0: the group's
+  inodeAt: u32, // whose it is; 0: a group's
+  task: u32, // whose group's
   logical: u32,
   media: u32,
   length: u32,
@@ -33,7 +36,13 @@ export const Preallocation = struct("preallocation", {
 });
 export type Preallocation = ViewOf<typeof Preallocation>;
 
-const Pool = struct("preallocations", { slots: embed(Slots), firstAt: u32 });
+const PREALLOCATIONS = Inode.offset("preallocations");
+
+const Pool = struct("preallocations", {
+  slots: embed(Slots),
+  firstAt: u32,
+  groups: bytes(4 * TASK_SLOTS, 4), // a word a task: the first of its group
+});
 
 /** At boot. */
 export function initPreallocations(mem: Memory): void {
@@ -43,11 +52,38 @@ export function initPreallocations(mem: Memory): void {
   pool.firstAt = allocate(mem, Preallocation, MAX_PREALLOCATIONS);
 }
 
+/** At mount: nothing is set aside on the file system that comes. */
+export function clearPreallocations({ mem }: SuperBlock): void {
+  const pool = poolOf(mem);
+  mem.fill(pool.groups, 0, 4 * TASK_SLOTS);
+  for (let slot = 0; slot < MAX_PREALLOCATIONS; slot++) {
+    const each = viewAt(mem, Preallocation, pool.firstAt + slot * strideOf(Preallocation));
+    if (each.length > 0) forgetSlot(pool, each);
+  }
+}
+
+/** One that is on no list any more. */
+function forgetSlot(pool: ViewOf<typeof Pool>, gone: Preallocation): void {
+  const slot = (gone.at - pool.firstAt) / strideOf(Preallocation);
+  gone.mem.fill(gone.at, 0, Preallocation.size);
+  releaseSlot(pool.slots, slot);
+}
+
 const poolOf = (mem: Memory): ViewOf<typeof Pool> => rootView(mem, Root.preallocations, Pool);
 
 /** The preallocation at an address; undefined for the address 0, where lists end. */
 export function preallocationAt(mem: Memory, at: number): Preallocation | undefined {
   return at === 0 ? undefined : viewAt(mem, Preallocation, at);
+}
+
+/** The first preallocation of the group that this task has: where small files get blocks. */
+export function firstOfGroup(mem: Memory): Preallocation | undefined {
+  return preallocationAt(mem, mem.u32[headPlace(mem, 0, currentTask())] as number);
+}
+
+/** Which word says where the list of an inode or, if `inodeAt` is 0, of a task's group starts. */
+function headPlace(mem: Memory, inodeAt: number, task: number): number {
+  return inodeAt === 0 ? (poolOf(mem).groups >>> 2) + task : (inodeAt + PREALLOCATIONS) >>> 2;
 }
 
 /** A new one, first in its owner's list; undefined when there is no place for more. */
@@ -62,38 +98,29 @@ export function addPreallocation(
   if (slot < 0) return undefined;
   const made = viewAt(mem, Preallocation, pool.firstAt + slot * strideOf(Preallocation));
   made.inodeAt = inode === undefined ? 0 : inode.at;
+  made.task = inode === undefined ? currentTask() : 0;
   made.logical = logical;
   made.media = media;
   made.length = length;
   made.free = free;
-  made.next = inode === undefined ? sb.localityGroup : inode.preallocations;
-  setHead(sb, made.inodeAt, made.at);
+  const head = headPlace(mem, made.inodeAt, made.task);
+  made.next = mem.u32[head] as number;
+  mem.u32[head] = made.at;
   return made;
-}
-
-function headOf(sb: SuperBlock, inodeAt: number): number {
-  return inodeAt === 0 ? sb.localityGroup : viewAt(sb.mem, Inode, inodeAt).preallocations;
-}
-
-function setHead(sb: SuperBlock, inodeAt: number, at: number): void {
-  if (inodeAt === 0) sb.localityGroup = at;
-  else viewAt(sb.mem, Inode, inodeAt).preallocations = at;
 }
 
 /** Takes one out of its list; nothing of it is left to be given back. */
 export function dropPreallocation(sb: SuperBlock, gone: Preallocation): void {
   const { mem } = sb;
-  const { inodeAt, next } = gone;
+  const head = headPlace(mem, gone.inodeAt, gone.task);
   let before: Preallocation | undefined;
-  for (let at = headOf(sb, inodeAt); at !== gone.at;) {
+  for (let at = mem.u32[head] as number; at !== gone.at;) {
     before = viewAt(mem, Preallocation, at);
     at = before.next;
   }
-  if (before === undefined) setHead(sb, inodeAt, next);
-  else before.next = next;
-  const pool = poolOf(mem);
-  mem.fill(gone.at, 0, Preallocation.size);
-  releaseSlot(pool.slots, (gone.at - pool.firstAt) / strideOf(Preallocation));
+  if (before === undefined) mem.u32[head] = gone.next;
+  else before.next = gone.next;
+  forgetSlot(poolOf(mem), gone);
 }
 
 /**
@@ -105,7 +132,7 @@ export function discardPreallocations(inode: Inode): void {
   if (inode.preallocations === 0) return;
   const sb = superBlock(inode.mem);
   mutexLock(sb.allocMutex);
-  discardList(sb, inode.at);
+  discardList(sb, headPlace(inode.mem, inode.at, 0));
   mutexUnlock(sb.allocMutex);
 }
 
@@ -113,20 +140,20 @@ export function discardPreallocations(inode: Inode): void {
 export function discardAll(sb: SuperBlock): number {
   const { mem } = sb;
   const { firstAt } = poolOf(mem);
-  let freed = discardList(sb, 0);
+  let freed = 0;
   for (let slot = 0; slot < MAX_PREALLOCATIONS; slot++) {
-    const { inodeAt } = viewAt(mem, Preallocation, firstAt + slot * strideOf(Preallocation));
-    if (inodeAt !== 0) freed += discardList(sb, inodeAt);
+    const each = viewAt(mem, Preallocation, firstAt + slot * strideOf(Preallocation));
+    if (each.length > 0) freed += discard(sb, each);
   }
   return freed;
 }
 
-function discardList(sb: SuperBlock, inodeAt: number): number {
-  let freed = 0;
-  for (let at = headOf(sb, inodeAt); at !== 0; at = headOf(sb, inodeAt)) {
-    freed += discard(sb, viewAt(sb.mem, Preallocation, at));
+function discardList(sb: SuperBlock, head: number): void {
+  for (;;) {
+    const first = preallocationAt(sb.mem, sb.mem.u32[head] as number);
+    if (first === undefined) return;
+    discard(sb, first);
   }
-  return freed;
 }
 
 /** Gives back one: how many blocks. */

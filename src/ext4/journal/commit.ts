@@ -22,7 +22,6 @@ import { note, Note } from "../../machine/trace.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
-import { releaseFreed } from "../alloc/free-map.ts";
 import {
   bufferAt,
   bufferCache,
@@ -87,21 +86,16 @@ function commitRunning(sb: SuperBlock, journal: Journal): number {
   close(cursor, buffers);
   journal.free -= need;
   const due = isCheckpointDue(journal);
-  // What the allocator of the kernel's kind has freed is given back by the commit; nobody may free meanwhile.
-  const waits = due || sb.mballoc !== 0;
-  if (!waits) upWrite(journal.sem);
+  if (!due) upWrite(journal.sem);
   writeCommitBlock(cursor);
   fence(mem);
   journal.head = cursor.at;
   journal.committed = cursor.sequence;
-  releaseHeld(journal, cursor.sequence);
+  releaseHeld(sb, journal, cursor.sequence);
   note(mem, Note.commit, buffers.length);
-  if (!waits) return 0;
-  releaseFreed(sb);
-  if (due) {
-    checkpoint(sb);
-    advanceTail(sb, journal, false);
-  }
+  if (!due) return 0;
+  checkpoint(sb);
+  advanceTail(sb, journal, false);
   upWrite(journal.sem);
   return 0;
 }
@@ -136,7 +130,6 @@ function writeInPlace(sb: SuperBlock, journal: Journal): number {
   }
   fence(mem);
   if (buffers.length > 0) note(mem, Note.commit, buffers.length);
-  releaseFreed(sb);
   upWrite(journal.sem);
   return 0;
 }

@@ -18,7 +18,6 @@ import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
-import { needsCommit } from "../alloc/free-map.ts";
 import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { addPage, removePage } from "../../machine/pmem/page-set.ts";
@@ -38,10 +37,10 @@ function dirtyLimit(cache: BufferCache, journal: Journal): number {
 /** So many free blocks are left for running handles before freed ones are asked for. */
 const SPARE_BLOCKS = 64;
 
-/** Whether space is short that a commit would give back.  kernel: ext4_should_retry_alloc */
-function needsHeld(sb: SuperBlock): boolean {
+/** Whether space is short that a commit would give back: a guess, without a lock.  kernel: ext4_should_retry_alloc */
+function needsHeld(sb: SuperBlock, credits: number): boolean {
   const held = heldCount(sb.mem);
-  return held > 0 && sb.freeBlocks - held < SPARE_BLOCKS;
+  return held > 0 && sb.freeBlocks - held < Math.max(SPARE_BLOCKS, credits);
 }
 
 /** Whether the credits are promised now. */
@@ -69,7 +68,7 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   const journal = journalOf(mem);
   const limit = dirtyLimit(cache, journal);
   if (credits > limit >>> 1) return -Errno.ENOSPC;
-  const given = needsHeld(sb) || (sb.mballoc !== 0 && needsCommit(sb, credits)) ? commit(sb) : 0;
+  const given = needsHeld(sb, credits) ? commit(sb) : 0;
   if (given < 0) return given;
   downRead(journal.sem);
   while (!promise(cache, limit, credits)) {

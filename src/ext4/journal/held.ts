@@ -1,26 +1,46 @@
 // Blocks that were freed stay unused until the transaction that freed them is durable: data is written in place, and
 // a crash before that brings their old owner back.  Without a journal they are free at once.
 //
+// The allocator asks here which blocks are held (mount option mballoc=0), or has them used in its map until then.
+//
 // kernel: ext4_mb_free_metadata, ext4_process_freed_data
 
+import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { addPage, clearPages, nextOutside, nextPage, type PageSet } from "../../machine/pmem/page-set.ts";
+import { markFree } from "../alloc/free-map.ts";
+import type { SuperBlock } from "../super.ts";
 import { journalOf, type Journal } from "./state.ts";
 
 const heldBy = (journal: Journal, sequence: number): PageSet =>
   (sequence & 1) === 0 ? journal.heldEven : journal.heldOdd;
 
 /** Holds blocks that the running transaction has freed.  Inside a handle, with sb.allocMutex. */
-export function holdBlocks(mem: Memory, start: number, count: number): void {
-  const journal = journalOf(mem);
-  if (journal.length === 0) return;
+export function holdBlocks(sb: SuperBlock, start: number, count: number): void {
+  const journal = journalOf(sb.mem);
+  if (journal.length === 0) {
+    if (sb.mballoc !== 0) markFree(sb, start, count);
+    return;
+  }
   const held = heldBy(journal, journal.running);
   for (let block = start; block < start + count; block++) addPage(held, block);
 }
 
-/** The transaction is durable: its freed blocks may be used. */
-export function releaseHeld(journal: Journal, sequence: number): void {
-  clearPages(heldBy(journal, sequence));
+/** The transaction is durable: its freed blocks may be used.  kernel: ext4_process_freed_data */
+export function releaseHeld(sb: SuperBlock, journal: Journal, sequence: number): void {
+  const held = heldBy(journal, sequence);
+  if (held.count === 0) return;
+  if (sb.mballoc !== 0) {
+    mutexLock(sb.allocMutex);
+    const { blockCount } = sb;
+    for (let block = nextPage(held, 0, blockCount); block < blockCount;) {
+      const end = nextOutside(held, block, blockCount);
+      markFree(sb, block, end - block);
+      block = nextPage(held, end, blockCount);
+    }
+    mutexUnlock(sb.allocMutex);
+  }
+  clearPages(held);
 }
 
 /** How many free blocks cannot be used yet. */

@@ -9,7 +9,7 @@ import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
 import { clearFreeMap, initFreeMap } from "../alloc/free-map.ts";
-import { initPreallocations } from "../alloc/preallocation.ts";
+import { clearPreallocations, initPreallocations } from "../alloc/preallocation.ts";
 import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
 import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { isDirectory } from "../inode.ts";
@@ -69,6 +69,7 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
   sb.zerooutKb = options.extent_max_zeroout_kb ?? 0;
   sb.mballoc = options.mballoc ?? 0;
   clearFreeMap(sb);
+  clearPreallocations(sb);
   const buffer = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
   if (typeof buffer === "number") return { message: "there is no memory for the superblock" };
   setKind(buffer, Kind.superblock);
