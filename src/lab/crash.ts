@@ -32,6 +32,8 @@ export interface CrashOptions extends JobOptions {
   runs?: number;
   /** At a point where lines that may be lost leave more than 2 to this many ways, some are chosen; default 8. */
   maxLines?: number;
+  /** The power also fails during recovery, at each of its points; default false. */
+  nested?: boolean;
   /** How many machines share the states; default as many as there are cores.  What is found does not depend on it. */
   workers?: number;
   /** Tunables of the machine, over those of the scenario. */
@@ -49,6 +51,7 @@ const KEYS = [
   "preemptions",
   "runs",
   "maxLines",
+  "nested",
   "workers",
   "options",
   "timeout",
@@ -78,7 +81,8 @@ export async function crashWith(
   }
   knownKeys("crash", options, KEYS);
   checkJobOptions(options);
-  const { domain = "adr" } = options;
+  const { domain = "adr", nested = false } = options;
+  if (typeof nested !== "boolean") throw new UsageError(`nested is true or false, not ${shown(nested)}`);
   if (!DOMAINS.includes(domain)) {
     throw new UsageError(`there is no domain ${shown(domain)}; there are ${list(DOMAINS)}`);
   }
@@ -86,7 +90,8 @@ export async function crashWith(
   const design = await loadDesign(options.design);
   const machine = { ...scenario.options, ...checkOptions(options.options) };
   const shards = wholeNumber("workers", options.workers ?? coreCount, 1, 64);
-  const plan = { domain, maxLines: wholeNumber("maxLines", options.maxLines ?? 8, 0, 16), shards };
+  const maxLines = wholeNumber("maxLines", options.maxLines ?? 8, 0, 16);
+  const plan = { domain, maxLines, nested, shards };
   const work = {
     kind: "crash" as const,
     strategy: "exhaustive" as const,

@@ -72,7 +72,13 @@ export async function replay(
 function workOf({ crash }: Schedule, turns: readonly Turn[], times: number): ReplayWork | CrashReplayWork {
   if (crash === undefined) return { kind: "replay", turns, times };
   const { domain, failure } = parseFailure(crash);
-  return { kind: "crash-replay", turns, times, failure, plan: { domain, maxLines: 0, shard: 0, shards: 1 } };
+  return {
+    kind: "crash-replay",
+    turns,
+    times,
+    failure,
+    plan: { domain, maxLines: 0, nested: false, shard: 0, shards: 1 },
+  };
 }
 
 function refuseOther(what: string, named: string, given: string): void {

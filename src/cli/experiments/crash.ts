@@ -1,6 +1,6 @@
 // crash: lets the power fail everywhere in the runs of scenarios, and looks at what comes up again.
 import { availableParallelism } from "node:os";
-import { choice, count, many, text } from "../arguments.ts";
+import { choice, count, flag, many, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal, type ExitCode } from "../exit.ts";
 import type { CrashResult } from "../../lab/crash.ts";
@@ -56,6 +56,7 @@ export const crashCommand = command({
     },
     runs: { ...searchOptions.runs, help: "stop a cell after so many schedules" },
     timeout: { ...searchOptions.timeout, help: "stop a cell after this time" },
+    nested: flag("let the power fail again, at every point of recovery"),
     workers: count("share the work among so many machines (default: as many as there are cores)", {
       min: 1,
       max: 64,
@@ -66,15 +67,17 @@ export const crashCommand = command({
     ["", "every scenario for power failures under every design"],
     ["write-and-sync --design ext4-xip-inline", "one cell: a story, and how to see it again"],
     ["--design ext4-xip-serialized --preemptions 1", "crash and concurrency together"],
+    ["write-and-sync --design dax-6.1 --nested", "a second failure while the first is being recovered from"],
   ],
   json: [
     "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, complete,",
-    "  elapsed, calls: [{ task, number, call, atomic, states, after? }, …],",
+    "  elapsed, nested?: { points, states, sampled }, calls: [{ task, number, call, atomic, states, after? }, …],",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
     "points: of failure; states: ways the media were left; distinct: different media; recovered: different file systems",
     "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; complete: all",
     "schedules, and every way at every point; calls: number counts the task's calls from 1, states are those that the call",
-    "brought, after (of a sync) those that could come up when it had returned",
+    "brought, after (of a sync) those that could come up when it had returned; nested: with",
+    "--nested, the same of second failures, during recovery",
   ].join("\n"),
   exits: [
     `${Exit.nothingFound}  no design that is meant to be sound broke`,
@@ -168,11 +171,17 @@ function cellLine({ scenario, design, violation, ...rest }: Cell): string {
   return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}: ${spent(rest)}; ${atomic}`;
 }
 
+const sampledWords = ({ sampled }: { sampled: number }): string =>
+  sampled === 0 ? "" : ` (${counted(sampled, "point")} sampled)`;
+
 function spent(cell: Omit<Cell, "scenario" | "design">): string {
-  const { runs, points, states, recovered, sampled, broken, elapsed: time } = cell;
-  const chosen = sampled === 0 ? "" : ` (${counted(sampled, "point")} sampled)`;
+  const { runs, points, states, recovered, broken, nested, elapsed: time } = cell;
+  const again =
+    nested === undefined
+      ? ""
+      : `, and ${counted(nested.states, "state")} of failures during recovery at ${counted(nested.points, "point")}${sampledWords(nested)}`;
   const wrong = broken === 0 ? "" : ` (${grouped(broken)} broken)`;
-  return `${counted(runs, "run")}, ${counted(points, "point")}${chosen}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery, ${elapsed(time)}`;
+  return `${counted(runs, "run")}, ${counted(points, "point")}${sampledWords(cell)}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery${again}, ${elapsed(time)}`;
 }
 
 const place = ({ task, call, number }: CallVerdict): string => `${task}'s ${call} (call ${number})`;

@@ -5,12 +5,12 @@
 //
 // kernel: jbd2_log_do_checkpoint, jbd2_update_log_tail
 
-import { fence, streamCopy } from "../../machine/pmem.ts";
+import { fence } from "../../machine/pmem.ts";
 import { Writer } from "../../machine/pmem/log.ts";
 import { bufferCache, loggedBuffers, setClean } from "../buffer.ts";
-import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
+import type { SuperBlock } from "../super.ts";
 import type { Journal } from "./state.ts";
-import { writeLogStart } from "./superblock.ts";
+import { writeHome, writeLogStart } from "./superblock.ts";
 
 /** Whether a checkpoint is due before handles go on. */
 export function isCheckpointDue(journal: Journal): boolean {
@@ -24,7 +24,7 @@ export function checkpoint(sb: SuperBlock): void {
   const { mem } = sb;
   const buffers = loggedBuffers(mem);
   for (const buffer of buffers) {
-    streamCopy(mem, mediaAddress(sb, buffer.block), buffer.data, BLOCK_SIZE, Writer.checkpoint);
+    writeHome(sb, buffer.block, buffer.data, Writer.checkpoint);
     setClean(buffer);
   }
   if (buffers.length > 0) fence(mem);

@@ -14,7 +14,7 @@
 // kernel: jbd2_journal_commit_transaction
 
 import { assert, Errno } from "../../machine/errors.ts";
-import { fence, streamCopy } from "../../machine/pmem.ts";
+import { fence } from "../../machine/pmem.ts";
 import { Writer } from "../../machine/pmem/log.ts";
 import { clearPages } from "../../machine/pmem/page-set.ts";
 import { touch } from "../../machine/snapshot.ts";
@@ -32,13 +32,13 @@ import {
   type Buffer,
 } from "../buffer.ts";
 import { SUPERBLOCK_OFFSET, RawSuperBlock, STATE_ERROR } from "../media/superblock.ts";
-import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "../super.ts";
+import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
 import { advanceTail, checkpoint, isCheckpointDue } from "./checkpoint.ts";
 import { releaseHeld } from "./held.ts";
 import { logBlocks, writeBlocks, writeCommitBlock, writeRevokes, type LogCursor } from "./log.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
 import { currentHandle, isReached, journalOf, type Journal } from "./state.ts";
-import { abortJournal, writeLogStart, writeNeedsRecovery } from "./superblock.ts";
+import { abortJournal, writeHome, writeLogStart, writeNeedsRecovery } from "./superblock.ts";
 
 /**
  * Makes everything durable that handles have changed before, and what was stored past the caches.  Returns 0, or
@@ -125,7 +125,7 @@ function writeInPlace(sb: SuperBlock, journal: Journal): number {
   downWrite(journal.sem);
   const buffers = sealed(sb);
   for (const buffer of buffers) {
-    streamCopy(mem, mediaAddress(sb, buffer.block), buffer.data, BLOCK_SIZE, Writer.checkpoint);
+    writeHome(sb, buffer.block, buffer.data, Writer.checkpoint);
     setClean(buffer);
   }
   fence(mem);

@@ -5,7 +5,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import { strideOf } from "../../machine/layout.ts";
-import { fence, streamWhole } from "../../machine/pmem.ts";
+import { fence, streamCopy, streamWhole } from "../../machine/pmem.ts";
 import { Writer } from "../../machine/pmem/log.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { bufferAt } from "../buffer.ts";
@@ -33,6 +33,20 @@ export function journalAddress(sb: SuperBlock, journal: Journal, block: number):
     left -= length;
   }
   return 0; // none: openLog has seen that the places hold all blocks
+}
+
+/**
+ * Brings a block of metadata to its place; a fence has to follow.  The superblock, without which there is no recovery, is
+ * on its way as a whole.
+ */
+export function writeHome(sb: SuperBlock, block: number, from: number, writer: Writer): void {
+  const { mem } = sb;
+  const to = mediaAddress(sb, block);
+  const end = SUPERBLOCK_OFFSET + RawSuperBlock.size;
+  if (block !== 0) return streamCopy(mem, to, from, BLOCK_SIZE, writer);
+  streamCopy(mem, to, from, SUPERBLOCK_OFFSET, writer);
+  streamWhole(mem, to + SUPERBLOCK_OFFSET, from + SUPERBLOCK_OFFSET, RawSuperBlock.size, writer);
+  streamCopy(mem, to + end, from + end, BLOCK_SIZE - end, writer);
 }
 
 /** Writes the journal's superblock: the log begins at `start` (0: nowhere) with transaction `sequence`. */

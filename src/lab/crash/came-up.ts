@@ -16,16 +16,87 @@ import type { Recovered } from "./moment.ts";
 import { namesIn, type NameMap } from "./names.ts";
 import type { Target } from "./target.ts";
 
-/** A file system after a power failure and recovery. */
+/** A file system after power failures and recovery. */
 export interface CameUp {
   /** What people see of it: equal for equal ones. */
   readonly seen: string;
   /** The same with which file each is: an inode can have become another's. */
   readonly identity: string;
   readonly names: NameMap;
-  /** Undefined where they take too much room. */
+  /** Undefined where they took too much room. */
   files: readonly Recovered[] | undefined;
 }
+
+/** What comes up has so many bytes of files at hand, to judge it at another moment. */
+const KEPT = 64 * 2 ** 20;
+
+/** What has come up in a search: nothing is recovered, and nothing is looked at, twice. */
+export class Recoveries {
+  readonly #target: Target;
+  /** By what the media held before recovery, and after it. */
+  readonly #before = new Map<number, CameUp | Finding>();
+  readonly #after = new Map<number, CameUp | Finding>();
+  readonly #identities = new Map<string, CameUp>();
+  #kept: CameUp[] = [];
+  #keptBytes = 0;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  /** What comes up of the media that `fail` leaves, which says what they hold.  */
+  up(fail: () => number): CameUp | Finding {
+    const content = fail();
+    const known = this.#before.get(content);
+    if (known !== undefined) return known;
+    const up = recover(this.#target) ?? this.#recovered();
+    this.#before.set(content, up);
+    return up;
+  }
+
+  #recovered(): CameUp | Finding {
+    const content = this.#target.outsideJournal();
+    const known = this.#after.get(content);
+    if (known !== undefined) return known;
+    const found = lookAt(this.#target.mem);
+    const up = "promise" in found ? found : this.#shared(found);
+    this.#after.set(content, up);
+    return up;
+  }
+
+  /** The one of those that are equal that stands for all. */
+  #shared(up: CameUp): CameUp {
+    const known = this.#identities.get(up.identity);
+    if (known !== undefined) return known;
+    this.#identities.set(up.identity, up);
+    this.#keep(up);
+    return up;
+  }
+
+  /** The files of what has come up of the media that `fail` leaves. */
+  filesOf(up: CameUp, fail: () => number): readonly Recovered[] {
+    if (up.files === undefined) {
+      fail();
+      recover(this.#target);
+      up.files = (lookAt(this.#target.mem) as CameUp).files;
+      this.#keep(up);
+    }
+    return up.files ?? [];
+  }
+
+  /** Has its files at hand for a while. */
+  #keep(up: CameUp): void {
+    this.#kept.push(up);
+    this.#keptBytes += bytesOf(up);
+    while (this.#keptBytes > KEPT && this.#kept.length > 1) {
+      const oldest = this.#kept.shift() as CameUp;
+      this.#keptBytes -= bytesOf(oldest);
+      oldest.files = undefined;
+    }
+  }
+}
+
+const bytesOf = ({ files = [] }: CameUp): number => files.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
 /** Recovers the media as it is, and brings the file system to rest.  A finding says why that cannot be. */
 export function recover(target: Target): Finding | undefined {
@@ -40,7 +111,7 @@ export function recover(target: Target): Finding | undefined {
 }
 
 /** What has been recovered, looked at; or what the checker finds. */
-export function lookAt(mem: Memory): CameUp | Finding {
+function lookAt(mem: Memory): CameUp | Finding {
   return guarded(() => look(mem));
 }
 

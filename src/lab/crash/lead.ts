@@ -105,7 +105,7 @@ export class CrashLead {
       finding: broken.finding,
       names,
     });
-    const lost = lostWords(broken.lost, tasks);
+    const lost = lossWords(broken, tasks);
     const { promise, message } = broken.finding;
     return { promise, message, story: `${text}\n${lost}`, schedule, switches: outcome.preemptions, run };
   }
@@ -122,14 +122,27 @@ export class CrashLead {
 
 const writers = new Map<number, string>(Object.entries(Writer).map(([name, number]) => [number, name]));
 
-/** What had not arrived, a line for the bytes of one store that lie together. */
+/** What had not arrived when the power failed, and when it failed again. */
+function lossWords({ lost, lostAgain }: Broken, tasks: readonly string[]): string {
+  const first =
+    lost.length === 0
+      ? "The power failed, and nothing that had been stored was lost."
+      : `Lost when the power failed, wholly or in part:\n${lostWords(lost, tasks)}`;
+  if (lostAgain === undefined) return first;
+  const second =
+    lostAgain.length === 0
+      ? "It failed again during recovery, and nothing was lost then."
+      : `Lost when it failed again, during recovery:\n${lostWords(lostAgain, [])}`;
+  return `${first}\n${second}`;
+}
+
+/** A line for the bytes of one store that lie together. */
 function lostWords(lost: readonly PendingLine[], tasks: readonly string[]): string {
-  if (lost.length === 0) return "The power failed, and nothing that had been stored was lost.";
   const runs: { from: number; to: number; who: string }[] = [];
   for (const { offset, stores } of lost) {
     const who = [
       ...new Set(
-        stores.map(({ writer, task }) => `${tasks[task] ?? "the host"}'s ${writers.get(writer) ?? "store"}`),
+        stores.map(({ writer, task }) => `${tasks[task] ?? "recovery"}'s ${writers.get(writer) ?? "store"}`),
       ),
     ];
     const last = runs.at(-1);
@@ -141,7 +154,7 @@ function lostWords(lost: readonly PendingLine[], tasks: readonly string[]): stri
     return `  media block ${block}, bytes ${from % PAGE_SIZE} to ${to - block * PAGE_SIZE - 1}: ${who}`;
   });
   const more = runs.length > words.length ? [`  … ${runs.length - words.length} more`] : [];
-  return ["Lost when the power failed, wholly or in part:", ...words, ...more].join("\n");
+  return [...words, ...more].join("\n");
 }
 
 const MAX_LOST = 20;

@@ -21,6 +21,8 @@ export interface CrashCounts {
   readonly recovered: number;
   /** Of the ways that were tried, those that broke a promise. */
   readonly broken: number;
+  /** The power failing a second time, during recovery, where that was asked for: points, those that were sampled, ways. */
+  readonly nested?: { readonly points: number; readonly sampled: number; readonly states: number };
   /** What the states say of each call of the tasks. */
   readonly calls: readonly CallVerdict[];
   /** Every schedule within the bound was run, and at every point every way was tried. */
@@ -42,6 +44,11 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
   const sum = (pick: (part: RunStates) => number): number =>
     all.reduce((total, part) => total + pick(part), 0);
   const sampled = most((part) => part.sampled);
+  const nested = {
+    points: sum(({ again }) => again.points),
+    sampled: sum(({ again }) => again.sampled),
+    states: sum(({ again }) => again.states),
+  };
   const complete = known.length === reports.length && known.every((report) => report.complete);
   return {
     runs,
@@ -55,7 +62,8 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
       parts.map((run) => run.flatMap(({ calls }) => calls)),
       tasks,
     ),
-    complete: complete && sampled === 0,
+    ...(nested.points > 0 && { nested }),
+    complete: complete && sampled + nested.sampled === 0,
     ...(violation !== undefined && { violation }),
   };
 }

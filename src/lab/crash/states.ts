@@ -2,7 +2,7 @@
 // recovery must succeed, the checker must find nothing, and every file must hold what the calls explain (moment.ts).
 //
 // Nothing is done twice.  Media that were seen before are not brought up again; what came up with the same bytes outside
-// the journal is not checked again; what people see the same is judged once at each moment.
+// the journal is not checked again; what people see the same is judged once at each moment (came-up.ts).
 //
 // Several machines can share a search: each makes all runs and builds all states, but brings up only those that fall to
 // it by what the media hold.  So what they count adds up to the same, however many they are.
@@ -15,8 +15,9 @@ import type { RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { StatesOfCalls, type CallStates } from "./calls.ts";
-import { lookAt, recover, type CameUp } from "./came-up.ts";
-import { CallSteps, Moment } from "./moment.ts";
+import { SecondFailures, type Again, type First } from "./again.ts";
+import { Recoveries, type CameUp } from "./came-up.ts";
+import { CallSteps, Moment, type Recovered } from "./moment.ts";
 import { pointsOf, type Point } from "./points.ts";
 import { choicesOf, everything, lostLines, shrunk } from "./survivors.ts";
 import type { Target } from "./target.ts";
@@ -26,6 +27,8 @@ export interface CrashPlan {
   readonly domain: Domain;
   /** Every way is tried where lines that may be lost leave at most 2 to this many; else chosen ones. */
   readonly maxLines: number;
+  /** The power fails during recovery, too. */
+  readonly nested: boolean;
   /** This machine's number among those that share the search, and how many they are. */
   readonly shard: number;
   readonly shards: number;
@@ -35,13 +38,16 @@ export interface CrashPlan {
 export interface Failure {
   readonly point: Point;
   readonly survivors: Survivors;
+  /** Of another failure, during recovery. */
+  readonly again?: Again;
 }
 
 export interface Broken {
   readonly failure: Failure;
   readonly finding: Finding;
-  /** What had not arrived. */
+  /** What had not arrived, and of what recovery stored when the power failed again. */
   readonly lost: readonly PendingLine[];
+  readonly lostAgain?: readonly PendingLine[];
   /** Of its point, and of the way among those of the point, in the run. */
   readonly place: readonly [number, number];
 }
@@ -55,8 +61,10 @@ export interface RunStates {
   states: number;
   /** Contents of the media among them that no run before had. */
   distinct: number;
-  /** States that broke a promise. */
+  /** States that broke a promise, or did after a second failure. */
   broken: number;
+  /** The same of second failures, during recovery: points, those that were sampled, ways. */
+  readonly again: { points: number; sampled: number; states: number };
   /** What people see after recovery, where no run before had come up so. */
   seen: string[];
   calls: CallStates[];
@@ -70,33 +78,31 @@ export const noStates = (): RunStates => ({
   states: 0,
   distinct: 0,
   broken: 0,
+  again: { points: 0, sampled: 0, states: 0 },
   seen: [],
   calls: [],
 });
-
-/** What comes up has so many bytes of files at hand, to judge it at another moment. */
-const KEPT = 64 * 2 ** 20;
 
 export class CrashStates {
   readonly #mem: Memory;
   readonly #target: Target;
   readonly #plan: CrashPlan;
   readonly #initial: InitialFiles;
-  /** What came up, by what the media held at the failure, and by what they held after recovery. */
-  readonly #contents = new Map<number, CameUp | Finding>();
-  readonly #recovered = new Map<number, CameUp | Finding>();
-  readonly #identities = new Map<string, CameUp>();
+  readonly #recoveries: Recoveries;
+  readonly #seconds: SecondFailures;
+  /** What media held, and what people saw of what came up. */
+  readonly #contents = new Set<number>();
   readonly #seen = new Set<string>();
   /** Of the run that is looked at: what was judged, by moment and identity. */
   readonly #verdicts = new Map<string, Finding | undefined>();
-  #kept: CameUp[] = [];
-  #keptBytes = 0;
 
   constructor(mem: Memory, target: Target, plan: CrashPlan, initial: InitialFiles) {
     this.#mem = mem;
     this.#target = target;
     this.#plan = plan;
     this.#initial = initial;
+    this.#recoveries = new Recoveries(target);
+    this.#seconds = new SecondFailures(target, this.#recoveries, plan);
   }
 
   /** Looks at every failure of the run that was just logged, as long as `goesOn`. */
@@ -115,11 +121,10 @@ export class CrashStates {
       let way = 0;
       for (const survivors of ways) {
         if (!goesOn()) return run;
-        const failure = { point, survivors };
-        const finding = this.#look(failures, failure, judge, run, came);
-        if (finding !== undefined) {
+        const broken = this.#look(failures, { point, survivors }, judge, run, came, goesOn);
+        if (broken !== undefined) {
           run.broken += 1;
-          run.first ??= { failure, finding, lost: lostLines(pending, survivors), place: [run.points, way] };
+          run.first ??= { ...broken, place: [run.points, way] };
         }
         way += 1;
       }
@@ -128,21 +133,29 @@ export class CrashStates {
       states.add(point, came);
     }
     run.calls = states.all();
-    if (run.first !== undefined) run.first = this.#shrunk(failures, run.first, calls, steps, names);
+    if (run.first !== undefined && run.first.failure.again === undefined)
+      run.first = this.#shrunk(failures, run.first, calls, steps, names);
     return run;
   }
 
   /** One failure of the run that was just logged: what a replay asks for. */
   one(failure: Failure, calls: readonly RecordedCall[], log: StepLog, names: Names): Broken | undefined {
     const failures = new PowerFailures(this.#mem, this.#plan.domain);
-    const { point, survivors } = failure;
-    if (point.entries > failures.entries.length) return undefined;
+    if (failure.point.entries > failures.entries.length) return undefined;
     this.#verdicts.clear();
-    const judge = this.#judgeAt(point, calls, new CallSteps(log), names);
-    const content = this.#target.fail(failures, point.entries, survivors);
-    const finding = this.#judged(failures, failure, this.#up(content), judge);
-    const lost = lostLines(failures.pendingAt(point.entries), survivors);
-    return finding && { failure, finding, lost, place: [0, 0] };
+    const judge = this.#judgeAt(failure.point, calls, new CallSteps(log), names);
+    const fail = this.#failing(failures, failure);
+    const up = this.#recoveries.up(fail);
+    const lost = lostLines(failures.pendingAt(failure.point.entries), failure.survivors);
+    const finding = this.#judged(up, judge, fail);
+    if (finding !== undefined) return { failure, finding, lost, place: [0, 0] };
+    if (failure.again === undefined || "promise" in up) return undefined;
+    const second = this.#seconds.one(this.#first(up, judge, fail), failure.again);
+    return second && { failure, finding: second.finding, lost, lostAgain: second.lost, place: [0, 0] };
+  }
+
+  #failing(failures: PowerFailures, { point, survivors }: Failure): () => number {
+    return () => this.#target.fail(failures, point.entries, survivors);
   }
 
   /** How what comes up is judged at a moment. */
@@ -150,87 +163,52 @@ export class CrashStates {
     const moment = new Moment(log.before(calls, steps), this.#initial, this.#target.names);
     return {
       key: moment.key,
-      judge: (up) => moment.names.judge(up.names, names) ?? unexplained(up, moment, this.#initial, names),
+      judge: (up, files) =>
+        moment.names.judge(up.names, names) ?? unexplained(files, moment, this.#initial, names),
     };
   }
 
-  /** A failure that falls to this machine, looked at; `came` takes in what came up. */
+  /** A failure that falls to this machine, and what is broken after it; `came` takes in what came up. */
   #look(
     failures: PowerFailures,
     failure: Failure,
     judge: Judge,
     run: RunStates,
     came: Set<string>,
-  ): Finding | undefined {
-    const { shard, shards } = this.#plan;
-    const content = this.#target.fail(failures, failure.point.entries, failure.survivors);
+    goesOn: () => boolean,
+  ): Omit<Broken, "place"> | undefined {
+    const { shard, shards, nested } = this.#plan;
+    const fail = this.#failing(failures, failure);
+    const content = fail();
     if (content % shards !== shard) return undefined;
     run.states += 1;
     if (!this.#contents.has(content)) run.distinct += 1;
-    const up = this.#up(content);
+    this.#contents.add(content);
+    const up = this.#recoveries.up(() => content);
     if (!("promise" in up)) {
       came.add(up.seen);
       if (!this.#seen.has(up.seen)) run.seen.push(up.seen);
       this.#seen.add(up.seen);
     }
-    return this.#judged(failures, failure, up, judge);
+    const lost = (): PendingLine[] => lostLines(failures.pendingAt(failure.point.entries), failure.survivors);
+    const finding = this.#judged(up, judge, fail);
+    if (finding !== undefined) return { failure, finding, lost: lost() };
+    if (!nested || "promise" in up) return undefined;
+    const second = this.#seconds.explore(this.#first(up, judge, fail), run, goesOn);
+    if (second === undefined) return undefined;
+    const { again, finding: wrong, lost: lostAgain } = second;
+    return { failure: { ...failure, again }, finding: wrong, lost: lost(), lostAgain };
   }
 
-  /** What comes up of the media as a failure has just left it. */
-  #up(content: number): CameUp | Finding {
-    const known = this.#contents.get(content);
-    if (known !== undefined) return known;
-    const up = recover(this.#target) ?? this.#recoveredNow();
-    this.#contents.set(content, up);
-    return up;
+  #first(up: CameUp, judge: Judge, fail: () => number): First {
+    return { up, fail, judge: (other, failAgain) => this.#judged(other, judge, failAgain) };
   }
 
-  #recoveredNow(): CameUp | Finding {
-    const content = this.#target.outsideJournal();
-    const known = this.#recovered.get(content);
-    if (known !== undefined) return known;
-    const found = lookAt(this.#target.mem);
-    const up = "promise" in found ? found : this.#shared(found);
-    this.#recovered.set(content, up);
-    return up;
-  }
-
-  /** The one of those that are equal that stands for all. */
-  #shared(up: CameUp): CameUp {
-    const known = this.#identities.get(up.identity);
-    if (known !== undefined) return known;
-    this.#identities.set(up.identity, up);
-    this.#keep(up);
-    return up;
-  }
-
-  /** Has its files at hand for a while. */
-  #keep(up: CameUp): void {
-    this.#kept.push(up);
-    this.#keptBytes += bytesOf(up);
-    while (this.#keptBytes > KEPT && this.#kept.length > 1) {
-      const oldest = this.#kept.shift() as CameUp;
-      this.#keptBytes -= bytesOf(oldest);
-      oldest.files = undefined;
-    }
-  }
-
-  #judged(
-    failures: PowerFailures,
-    failure: Failure,
-    up: CameUp | Finding,
-    judge: Judge,
-  ): Finding | undefined {
+  #judged(up: CameUp | Finding, judge: Judge, fail: () => number): Finding | undefined {
     if ("promise" in up) return up;
     const key = `${judge.key} ${up.identity}`;
     if (this.#verdicts.has(key)) return this.#verdicts.get(key);
-    if (up.files === undefined) {
-      this.#target.fail(failures, failure.point.entries, failure.survivors);
-      recover(this.#target);
-      up.files = (lookAt(this.#target.mem) as CameUp).files;
-      this.#keep(up);
-    }
-    const finding = judge.judge(up);
+    const finding = judge.judge(up, this.#recoveries.filesOf(up, fail));
     this.#verdicts.set(key, finding);
     return finding;
   }
@@ -248,9 +226,8 @@ export class CrashStates {
     const pending = failures.pendingAt(point.entries);
     let { finding } = broken;
     const survivors = shrunk(pending, broken.failure.survivors, (candidate) => {
-      const failure = { point, survivors: candidate };
-      const content = this.#target.fail(failures, point.entries, candidate);
-      const again = this.#judged(failures, failure, this.#up(content), judge);
+      const fail = this.#failing(failures, { point, survivors: candidate });
+      const again = this.#judged(this.#recoveries.up(fail), judge, fail);
       if (again?.promise !== finding.promise) return false;
       finding = again;
       return true;
@@ -262,13 +239,11 @@ export class CrashStates {
 /** What is said of what comes up at a moment; equal keys say the same within a run. */
 interface Judge {
   readonly key: string;
-  judge(up: CameUp): Finding | undefined;
+  judge(up: CameUp, files: readonly Recovered[]): Finding | undefined;
 }
 
-const bytesOf = ({ files = [] }: CameUp): number => files.reduce((sum, { bytes }) => sum + bytes.length, 0);
-
 function unexplained(
-  { files = [] }: CameUp,
+  files: readonly Recovered[],
   moment: Moment,
   initial: InitialFiles,
   names: Names,

@@ -25,7 +25,7 @@ export interface Choices {
   readonly ways: Iterable<Survivors>;
 }
 
-/** How many random ways are added where not all are tried. */
+/** How many random ways of each kind are added where not all are tried. */
 const SAMPLES = 24;
 
 const levelsOf = ({ ends, reach }: PendingLine): number => ends.filter((end) => end <= reach).length;
@@ -35,15 +35,20 @@ const waysOf = (groups: readonly Group[]): number =>
   groups.reduce((product, { levels }) => product * (levels + 1), 1);
 
 /** The ways a point leaves: all where `2 ** maxLines` are enough. */
-export function choicesOf(pending: readonly PendingLine[], maxLines: number, seed = 1): Choices {
+export function choicesOf(
+  pending: readonly PendingLine[],
+  maxLines: number,
+  seed = 1,
+  samples = SAMPLES,
+): Choices {
   const open = pending.filter((line) => levelsOf(line) > 0);
   const limit = 2 ** maxLines;
   const single = open.map((line): Group => ({ lines: [line], levels: levelsOf(line) }));
   if (waysOf(single) <= limit) return { complete: true, ways: everyWay(single) };
   const groups = groupsOf(open);
   const random = randomFrom(seed);
-  const grouped = waysOf(groups) <= limit ? everyWay(groups) : someWays(groups, random);
-  return { complete: false, ways: both(grouped, tornWays(open, random)) };
+  const grouped = waysOf(groups) <= limit ? everyWay(groups) : someWays(groups, random, samples);
+  return { complete: false, ways: both(grouped, tornWays(open, random, samples)) };
 }
 
 /** The one way in which everything has arrived that can. */
@@ -114,7 +119,7 @@ function* everyWay(groups: readonly Group[]): Generator<Survivors> {
   }
 }
 
-function* someWays(groups: readonly Group[], random: Random): Generator<Survivors> {
+function* someWays(groups: readonly Group[], random: Random, samples: number): Generator<Survivors> {
   const full = groups.map(({ levels }) => levels);
   const none = groups.map(() => 0);
   yield survivorsAt(groups, full);
@@ -123,15 +128,15 @@ function* someWays(groups: readonly Group[], random: Random): Generator<Survivor
     yield survivorsAt(groups, full.with(index, 0));
     yield survivorsAt(groups, none.with(index, full[index] as number));
   }
-  for (let way = 0; way < SAMPLES; way++)
+  for (let way = 0; way < samples; way++)
     yield survivorsAt(
       groups,
       groups.map(({ lines, levels }) => random(way, lines[0]?.offset ?? 0, levels + 1)),
     );
 }
 
-function* tornWays(lines: readonly PendingLine[], random: Random): Generator<Survivors> {
-  for (let way = SAMPLES; way < 2 * SAMPLES; way++) {
+function* tornWays(lines: readonly PendingLine[], random: Random, samples: number): Generator<Survivors> {
+  for (let way = samples; way < 2 * samples; way++) {
     const words = lines.map(({ offset, reach }) => [offset, random(way, offset, reach + 1)] as const);
     yield new Map(words.filter(([, count]) => count > 0));
   }

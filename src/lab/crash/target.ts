@@ -67,6 +67,12 @@ export class Target {
     return this.#sumsNow().all;
   }
 
+  /** The same after another failure, of which `log` is told, came upon what `fail` has just left. */
+  failAgain(log: PowerFailures, point: number, survivors: Survivors): number {
+    log.leave(point, survivors, this.mem);
+    return this.#sumsNow().all;
+  }
+
   /** The same of the media as it is now, for whom the journal's blocks do not count. */
   outsideJournal(): number {
     return this.#sumsNow().outsideJournal;

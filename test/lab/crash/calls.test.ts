@@ -29,6 +29,7 @@ test("a word is written whole, two lines are not; after fsync one state is left"
 test.each<[string, CrashOptions]>([
   ["two-syncs", { design: "ext4-xip-serialized", preemptions: 1, runs: 2 }],
   ["write-and-sync", { design: "ext4-xip-inline" }],
+  ["unlink-while-open", { design: "dax-6.1", nested: true }],
   ["zero-range-crash", { design: "dax-6.1", domain: "eadr" }],
 ])("%s, %j: one machine and two find and count the same", async (scenario, options) => {
   const found: Omit<CrashResult, "elapsed">[] = [];

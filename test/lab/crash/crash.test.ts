@@ -45,6 +45,18 @@ test("with caches that are saved when the power fails the proposal's first write
   expect(violation?.message).toBe(undefined);
 });
 
+test("failures during recovery lose nothing, either, and are counted apart", async () => {
+  const options = { design: "ext4-xip-serialized", workers: 1 };
+  const once = await crashWith(crews, "rename-over", options);
+  const { nested, violation, ...rest } = await crashWith(crews, "rename-over", { ...options, nested: true });
+  expect(violation?.message).toBe(undefined);
+  expect(once.nested).toBe(undefined);
+  expect({ ...rest, elapsed: 0 }).toEqual({ ...once, elapsed: 0 });
+  // Recovery has three fences at least, but where there is nothing to recover.
+  expect(nested?.points).toBeGreaterThan(once.distinct);
+  expect(nested?.states).toBeGreaterThan(nested?.points ?? Infinity);
+});
+
 test("of a large file the part that is compared is no short read", async () => {
   const { violation, states } = await crash(largeFile, { design: "ext4-xip-serialized" });
   expect(states).toBeGreaterThan(2);

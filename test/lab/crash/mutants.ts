@@ -15,6 +15,8 @@ export interface CrashMutant {
   /** The serialized one unless it says otherwise. */
   readonly design?: string;
   readonly preemptions?: number;
+  /** Seen only when the power fails again, during recovery. */
+  readonly nested?: true;
 }
 
 const FENCE = "fence(mem);";
@@ -106,5 +108,29 @@ export const mutants: CrashMutant[] = [
     ),
     scenario: "write-and-sync",
     breaks: "no-stale-data",
+  },
+  {
+    without: "a fence between the blocks that recovery brings home and the log that is said to be empty",
+    module: "ext4/journal/recovery/replay",
+    change: replacing("writeCopies", /if \(copies\.length > 0\)\s*fence\(mem\);/, ""),
+    scenario: "write-and-sync",
+    breaks: "consistent",
+    nested: true,
+  },
+  {
+    without: "saying that the log is empty after its blocks are home: it is said before",
+    module: "ext4/journal/recovery/recover",
+    change: replacing("recoverJournal", /(writeCopies\([^;]*;)/, "finishRecovery(log, sequence); $1"),
+    scenario: "append-and-sync",
+    breaks: "consistent",
+    nested: true,
+  },
+  {
+    without: "bringing the superblock home as a whole",
+    module: "ext4/journal/superblock",
+    change: replacing("writeHome", /block !== 0/, "true"),
+    scenario: "unlink-while-open",
+    breaks: "consistent",
+    nested: true,
   },
 ];

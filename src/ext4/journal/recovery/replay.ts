@@ -9,8 +9,8 @@
 //
 // kernel: jbd2_journal_recover, ext4_mark_recovery_complete
 
-import type { Memory } from "../../../machine/memory.ts";
-import { fence, flush, storeCopy } from "../../../machine/pmem.ts";
+import { fence, streamCopy, streamWhole } from "../../../machine/pmem.ts";
+import { Writer } from "../../../machine/pmem/log.ts";
 import { touch } from "../../../machine/snapshot.ts";
 import { dropBuffer, getBuffer, releaseBuffer, type Buffer } from "../../buffer.ts";
 import { getGroup, rawGroup, releaseGroup } from "../../group.ts";
@@ -27,6 +27,7 @@ import {
 import { RawSuperBlock, STATE_ERROR, SUPERBLOCK_OFFSET } from "../../media/superblock.ts";
 import { superBlockSum } from "../../media/sums.ts";
 import { BLOCK_SIZE, hasChecksums, mediaAddress, type SuperBlock } from "../../super.ts";
+import { writeHome } from "../superblock.ts";
 import { isInLog, logAddress, type Log } from "./log.ts";
 import type { Copy, Scan } from "./scan.ts";
 
@@ -66,11 +67,10 @@ export function writeCopies(log: Log, copies: readonly Copy[]): void {
   // The journal's superblock begins with the magic number, which escaped blocks lost.
   const magicAt = logAddress(log, 0);
   for (const { block, tag, from } of copies) {
-    const to = mediaAddress(sb, block);
     dropBuffer(sb, block);
-    storeCopy(mem, to, from, BLOCK_SIZE);
-    if ((tagFlags(mem, tag) & TagFlag.escape) !== 0) storeCopy(mem, to, magicAt, 4);
-    flush(mem, to, BLOCK_SIZE);
+    writeHome(sb, block, from, Writer.recovery);
+    const escaped = (tagFlags(mem, tag) & TagFlag.escape) !== 0;
+    if (escaped) streamCopy(mem, mediaAddress(sb, block), magicAt, 4, Writer.recovery);
   }
   if (copies.length > 0) fence(mem);
 }
@@ -123,7 +123,8 @@ function rawSuperBlock(buffer: Buffer): RawSuperBlock {
 function writeSuperBlock(sb: SuperBlock, buffer: Buffer): number {
   const raw = rawSuperBlock(buffer);
   if (hasChecksums(sb)) raw.s_checksum = superBlockSum(sb.mem, raw.at);
-  writeNow(sb.mem, mediaAddress(sb, 0) + SUPERBLOCK_OFFSET, raw.at, RawSuperBlock.size);
+  streamWhole(sb.mem, mediaAddress(sb, 0) + SUPERBLOCK_OFFSET, raw.at, RawSuperBlock.size, Writer.superblock);
+  fence(sb.mem);
   releaseBuffer(buffer);
   return 0;
 }
@@ -140,13 +141,8 @@ function emptyLog(log: Log, sequence: number): number {
   raw.s_sequence = sequence;
   raw.s_errno = 0;
   if (hasBlockSums(log.incompat)) raw.s_checksum = journalSuperBlockSum(mem, raw.at);
-  writeNow(mem, at, raw.at, JournalSuperBlock.size);
+  streamWhole(mem, at, raw.at, JournalSuperBlock.size, Writer.journalSuper);
+  fence(mem);
   releaseBuffer(buffer);
   return 0;
-}
-
-function writeNow(mem: Memory, to: number, from: number, length: number): void {
-  storeCopy(mem, to, from, length);
-  flush(mem, to, length);
-  fence(mem);
 }
