@@ -88,6 +88,10 @@ export function hasGroupChecksums(sb: SuperBlock): boolean {
 /** Where a block lies on media: the address of its first byte. */
 export function mediaAddress(sb: SuperBlock, block: number): number {
   // Block numbers are checked where they come from the media; behind the last block lies somebody else's memory.
-  if (!(block < sb.blockCount)) bug(`block ${block} is to be reached, of ${sb.blockCount}`);
+  if (!(block < sb.blockCount)) refuseBlock(sb, block);
   return mediaAt(sb.mem, block * BLOCK_SIZE);
+}
+
+function refuseBlock({ blockCount }: SuperBlock, block: number): never {
+  bug(`block ${block} is to be reached, of ${blockCount}`);
 }

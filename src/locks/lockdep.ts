@@ -79,10 +79,25 @@ function stackOf(mem: Memory, task: number): number {
 
 const word = (mem: Memory, index: number): number => mem.u32[index] as number;
 
+// What every lock calls is small, so that the compiler puts it where it is called; the work is done elsewhere.
+
 /** The current task is about to wait for a lock.  Called before the first try. */
 export function wanted(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
+  if (header(lock.mem).lockdep !== 0) noteWanted(lock, cls, hold, bit);
+}
+
+/** The current task has the lock now. */
+export function acquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
+  if (header(lock.mem).lockdep !== 0) noteAcquired(lock, cls, hold, bit);
+}
+
+/** The current task is about to release the lock. */
+export function releasing(lock: Place, hold: Hold, bit = WHOLE): void {
+  if (header(lock.mem).lockdep !== 0) noteReleasing(lock, hold, bit);
+}
+
+function noteWanted(lock: Place, cls: number, hold: Hold, bit: number): void {
   const { mem } = lock;
-  if (header(mem).lockdep === 0) return;
   const stack = stackOf(mem, currentTask());
   const tag = tagOf(cls, hold, bit);
   const depth = word(mem, stack);
@@ -94,10 +109,8 @@ export function wanted(lock: Place, cls: number, hold: Hold, bit = WHOLE): void 
   mem.u32[stack + WANTS + 1] = tag;
 }
 
-/** The current task has the lock now. */
-export function acquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
+function noteAcquired(lock: Place, cls: number, hold: Hold, bit: number): void {
   const { mem } = lock;
-  if (header(mem).lockdep === 0) return;
   const stack = stackOf(mem, currentTask());
   const depth = word(mem, stack);
   if (depth === MAX_HELD) bug(`task ${currentTask()} holds ${MAX_HELD} locks and takes another`);
@@ -108,10 +121,8 @@ export function acquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): voi
   mem.u32[stack + WANTS + 1] = 0;
 }
 
-/** The current task is about to release the lock. */
-export function releasing(lock: Place, hold: Hold, bit = WHOLE): void {
+function noteReleasing(lock: Place, hold: Hold, bit: number): void {
   const { mem } = lock;
-  if (header(mem).lockdep === 0) return;
   const task = currentTask();
   const stack = stackOf(mem, task);
   const found = find(lock, stack, bit);

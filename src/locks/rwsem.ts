@@ -17,7 +17,6 @@
 
 import { currentTask, Op, park, step, wake } from "../machine/cpu.ts";
 import { bug } from "../machine/errors.ts";
-import { header } from "../machine/layout.ts";
 import { quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import type { LockClass } from "./classes.ts";
 import { acquired, downgraded, Hold, releasing, wanted } from "./lockdep.ts";
@@ -42,10 +41,6 @@ export function initRwSem(sem: RwSem, cls: LockClass): void {
 
 export function downRead(sem: RwSem): void {
   step(Op.lockShared, sem.at);
-  if (header(sem.mem).lockdep === 0) {
-    takeShared(sem);
-    return;
-  }
   wanted(sem, sem.class, Hold.shared);
   takeShared(sem);
   acquired(sem, sem.class, Hold.shared);
@@ -98,10 +93,6 @@ export function upRead(sem: RwSem): void {
 
 export function downWrite(sem: RwSem): void {
   step(Op.lock, sem.at);
-  if (header(sem.mem).lockdep === 0) {
-    takeExclusive(sem);
-    return;
-  }
   wanted(sem, sem.class, Hold.exclusive);
   takeExclusive(sem);
   acquired(sem, sem.class, Hold.exclusive);

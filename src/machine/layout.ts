@@ -88,7 +88,13 @@ const CONTROL_LENGTH = 32 * MIB;
 
 /** The header of a machine's memory. */
 export function header(mem: Memory): Header {
-  return (mem.header ??= Header.of(mem, HEADER_AT)) as Header;
+  return (mem.header ?? viewHeader(mem)) as Header;
+}
+
+function viewHeader(mem: Memory): Header {
+  const view = Header.of(mem, HEADER_AT);
+  mem.header = view;
+  return view;
 }
 
 const pages = (bytes: number): number => Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
@@ -199,8 +205,10 @@ export function rootAt(mem: Memory, root: Root): number {
 
 /** The struct a root points to, as a view made once for this thread. */
 export function rootView<S extends AnyStruct>(mem: Memory, root: Root, type: S): ViewOf<S> {
-  const cached = mem.roots[root] as ViewOf<S> | undefined;
-  if (cached !== undefined) return cached;
+  return (mem.roots[root] ?? viewRoot(mem, root, type)) as ViewOf<S>;
+}
+
+function viewRoot<S extends AnyStruct>(mem: Memory, root: Root, type: S): ViewOf<S> {
   const at = rootAt(mem, root);
   assert(at !== 0, `the machine has a ${type.name}`);
   const view = type.of(mem, at) as ViewOf<S>;

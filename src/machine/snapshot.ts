@@ -66,7 +66,10 @@ export function takeSnapshot(mem: Memory): void {
 
 /** Says that a range outside the slab is about to change. */
 export function touch(mem: Memory, at: number, length: number): void {
-  if (header(mem).tracking === 0) return;
+  if (header(mem).tracking !== 0) touchPages(mem, at, length);
+}
+
+function touchPages(mem: Memory, at: number, length: number): void {
   const state = stateOf(mem);
   const last = (at + length - 1) >>> PAGE_SHIFT;
   for (let page = at >>> PAGE_SHIFT; page <= last; page++) {

@@ -127,7 +127,7 @@ function accessors({ name, offset, field: { kind } }: FieldPlace): string {
   }
   const refused = `set ${name}(value) { refuse(${JSON.stringify(name)}); }`;
   if (kind === "bytes") return `get ${name}() { return this.at + ${offset}; } ${refused}`;
-  return `get ${name}() { return this._${name} ??= make.${name}(this.mem, this.at + ${offset}); } ${refused}`;
+  return `get ${name}() { return this._${name}; } ${refused}`;
 }
 
 function refuse(name: string): never {
@@ -151,7 +151,10 @@ function viewClass(name: string, places: readonly FieldPlace[]): ViewClass {
     const maker = makerOf(type);
     return maker === undefined ? [] : [[field, maker] as const];
   });
-  const slots = makers.map(([field]) => `this._${field} = undefined;`);
+  const inner = new Set(makers.map(([field]) => field));
+  const slots = places
+    .filter(({ name: field }) => inner.has(field))
+    .map(({ name: field, offset }) => `this._${field} = make.${field}(mem, at + ${offset});`);
   const source = `"use strict";
     return class ${name} {
       constructor(mem, at) { this.mem = mem; this.at = at; ${slots.join(" ")} }

@@ -279,7 +279,10 @@ export function recordPath(record: CallRecord, path: Path, second?: Path): void 
 /** Leaves a system call.  `result` is what the kernel returned: a value, or a negative error number. */
 export function endCall(records: Records, record: CallRecord | undefined, result: number): void {
   step(Op.return, records.at);
-  if (record === undefined) return;
+  if (record !== undefined) closeRecord(records, record, result);
+}
+
+function closeRecord(records: Records, record: CallRecord, result: number): void {
   note(records.mem, Note.return, record.number, result);
   if (result < 0) record.error = -result;
   else record.result = result;

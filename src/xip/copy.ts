@@ -21,8 +21,10 @@ function pieceAt(mem: Memory, at: number, length: number): number {
 
 /** The number of a media address for notes: block and offset in it. */
 function noteData(mem: Memory, what: Note, at: number, length: number): void {
-  if (header(mem).tracing === 0) return;
-  const offset = at - header(mem).media.start;
+  if (header(mem).tracing !== 0) tellData(mem, what, at - header(mem).media.start, length);
+}
+
+function tellData(mem: Memory, what: Note, offset: number, length: number): void {
   note(mem, what, Math.floor(offset / PAGE_SIZE), offset % PAGE_SIZE, length);
 }
 

@@ -49,7 +49,10 @@ export function growTo(inode: Inode, size: number): number {
  * so most writes change nothing.  Returns 0.  kernel: file_update_time
  */
 export function updateTime(inode: Inode): number {
-  if (modifiedNow(inode)) return 0;
+  return modifiedNow(inode) ? 0 : putTime(inode);
+}
+
+function putTime(inode: Inode): number {
   const sb = superBlock(inode.mem);
   const handle = journalStart(sb, creditsFor(sb).inode);
   if (typeof handle === "number") return handle;
