@@ -20,9 +20,9 @@ import { Errno } from "../../src/machine/errors.ts";
 import { MIB } from "../../src/machine/limits.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import type { Design } from "../../src/xip/design.ts";
-import { mkfs } from "../support/e2fsprogs.ts";
+import { debugfs, debugfsWrite, mkfs } from "../support/e2fsprogs.ts";
 import { bootKernel, codeOf } from "../support/kernel.ts";
-import { imageOf, mountedMachine } from "../support/machine.ts";
+import { cleanImage, imageOf, mountedMachine } from "../support/machine.ts";
 import { allocate, allocateAll, changing, convert, imageNow, must, remove } from "./model.ts";
 
 const design = designs.get("dax-6.1") as Design;
@@ -193,5 +193,38 @@ test("after damage the file system goes on or takes no more changes, as s_errors
     // The image says so from the next commit on.
     expect(freeze(superBlock(mem))).toBe(0);
     expect(new DataView(imageOf(mem).buffer).getUint16(1024 + 0x3a, true)).toBe(3);
+  }
+});
+
+const FILL = new Uint8Array(4 * 4096).fill(0xab);
+
+test("no file gets at the journal's blocks: neither through its tree, nor because the bitmap calls them free", () => {
+  const bare = mkfs(16 * MIB);
+  const { mem, sys } = bootKernel(design, bare);
+  const fd = sys().open("/file", "w+");
+  sys().pwrite(fd, FILL, 0);
+  const image = cleanImage(mem);
+  const journal = Number(debugfs(image, "bmap <8> 100").trim());
+  expect(journal).toBeGreaterThan(0);
+  const tree = debugfsWrite(image, [`set_inode_field /file block[5] ${journal + 8}`]);
+  expect(debugfs(tree, "bmap /file 0").trim()).toBe(`${journal + 8}`);
+  const bitmap = debugfsWrite(image, [`freeb ${journal + 8} 64`]);
+  for (const [damagedImage, reason] of [
+    [tree, /the extent tree of inode \d+ is damaged: its root/],
+    [bitmap, /damaged: there lies a structure of the file system's own/],
+  ] as const) {
+    const machine = bootKernel(design, damagedImage);
+    const calls = machine.sys();
+    expect(
+      messageOf(() => {
+        calls.pwrite(calls.open("/file", "r+"), FILL, 0);
+        const more = calls.open("/new", "w+");
+        for (let index = 0; index < 1000; index++) calls.pwrite(more, FILL, index * FILL.length);
+      }),
+    ).toMatch(reason);
+    calls.sync();
+    const left = Buffer.from(imageOf(machine.mem).buffer);
+    const log = left.subarray(journal * 4096, (journal + 512) * 4096);
+    expect(log.includes(Buffer.from(FILL.subarray(0, 4096)))).toBe(false);
   }
 });

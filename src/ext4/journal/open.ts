@@ -1,6 +1,7 @@
 // The journal of a file system that is being mounted, taken into use after recovery.
 
 import { strideOf } from "../../machine/layout.ts";
+import { claimOwnBlocks } from "../group.ts";
 import { Incompat } from "../media/features.ts";
 import { JournalIncompat } from "../media/journal.ts";
 import type { RawSuperBlock } from "../media/superblock.ts";
@@ -19,6 +20,9 @@ export function openJournal(sb: SuperBlock, raw: RawSuperBlock): string | undefi
   const log = openLog(sb, raw);
   if (log === undefined || typeof log === "string") return log;
   if (log.places.length > MAX_PLACES) return `the journal lies in more than ${MAX_PLACES} pieces`;
+  // From here on no file has these blocks, whatever its tree says.  kernel: ext4_protect_reserved_inode
+  if (!log.places.every(({ media, length }) => claimOwnBlocks(sb, media, length)))
+    return "the journal has a block twice";
   for (const [index, { length, media }] of log.places.entries()) {
     const place = Place.of(mem, journal.placesAt + index * strideOf(Place));
     place.length = length;

@@ -79,17 +79,17 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     forgetAll(sb);
     return { message: damage };
   }
+  // Before the first inode that somebody may use: none has the journal's blocks.
+  const journal = openJournal(sb, raw);
+  if (journal !== undefined) {
+    forgetAll(sb);
+    return { message: journal };
+  }
   const root = keepRoot(sb);
   if (root < 0) {
     forgetAll(sb);
     const why = takeFinding(mem, root) ?? "the root directory cannot be read";
     return { message: `${why} (${errnoName(root)}): run e2fsck on the image first` };
-  }
-  const journal = openJournal(sb, raw);
-  if (journal !== undefined) {
-    iput(inodeAt(mem, sb.rootAt));
-    forgetAll(sb);
-    return { message: journal };
   }
   sb.mounted = 1;
   const orphans = cleanUpOrphans(sb);

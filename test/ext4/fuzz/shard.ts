@@ -12,8 +12,8 @@ import { bootKernel } from "../../../src/syscalls/boot.ts";
 import { Sys } from "../../../src/syscalls/sys.ts";
 import { serveFaults } from "../../../src/xip/fault.ts";
 import { design, GUARD_LENGTH, type Source } from "./images.ts";
-import { structuresOf, type Structure } from "./structures.ts";
-import { changeThings, lookAround, type Met } from "./workload.ts";
+import { journalOf, structuresOf, type Structure } from "./structures.ts";
+import { changeThings, lookAround, type Met, WRITTEN } from "./workload.ts";
 
 export interface Share {
   readonly sources: readonly Source[];
@@ -41,6 +41,8 @@ interface Target {
   /** As it is before the mount. */
   readonly before: Buffer;
   readonly kinds: Structure[][];
+  /** The journal's bytes, as nothing is damaged. */
+  readonly journal: ReturnType<typeof journalOf>;
 }
 
 function prepare({ name, bytes }: Source): Target {
@@ -53,10 +55,11 @@ function prepare({ name, bytes }: Source): Target {
   for (const structure of structuresOf(mem)) {
     kinds.set(structure.kind, [...(kinds.get(structure.kind) ?? []), structure]);
   }
+  const journal = journalOf(mem);
   takeSnapshot(mem);
   const { start, length } = header(mem).media;
   const media = Buffer.from(mem.buffer, start, length);
-  return { name, mem, media, before: Buffer.from(media), kinds: [...kinds.values()] };
+  return { name, mem, media, before: Buffer.from(media), kinds: [...kinds.values()], journal };
 }
 
 /** mulberry32: numbers from 0 up to 1, the same for the same seed. */
@@ -75,7 +78,7 @@ const telling = [
 ];
 
 /** Damages one structure in one to three places, and mostly makes its checksum right.  Returns what it did. */
-function damage({ name, mem, kinds, media }: Target, random: () => number): string {
+function damage({ name, mem, kinds, media, journal }: Target, random: () => number): string {
   const below = (limit: number): number => Math.floor(random() * limit);
   const pick = <T>(from: readonly T[]): T => from[below(from.length)] as T;
   const structure = pick(pick(kinds));
@@ -84,12 +87,15 @@ function damage({ name, mem, kinds, media }: Target, random: () => number): stri
   // A seal may change the descriptors, too.
   touch(mem, header(mem).media.start, 8192);
   const done: string[] = [];
+  // What a journal's block may be taken for: anybody's.
+  const firstOfJournal = (journal[0]?.at ?? 0) / 4096;
+  const inJournal = firstOfJournal > 0 && random() < 0.1;
   for (let left = 1 + below(3); left > 0; left--) {
     // Headers and first entries decide most.
     const offset = below(random() < 0.7 ? Math.min(structure.length, 160) : structure.length);
     const at = start + offset;
     const blocks = (media.length - GUARD_LENGTH) / 4096;
-    const value = random() < 0.3 ? below(blocks + 2) : pick(telling);
+    const value = random() < 0.3 ? below(blocks + 2) : pick(inJournal ? [firstOfJournal] : telling);
     const width = pick(["bit", "byte", "half", "word"]);
     if (width === "bit") mem.u8[at]! ^= 1 << below(8);
     else if (width === "byte") mem.u8[at] = value;
@@ -101,6 +107,16 @@ function damage({ name, mem, kinds, media }: Target, random: () => number): stri
   if (sealed) structure.seal();
   return `${name}, ${structure.name}: ${done.join(", ")}${sealed ? ", sealed" : ""}`;
 }
+
+const written = Buffer.alloc(4096, WRITTEN);
+
+/** Whether a block of the journal holds what the workload writes into files. */
+const dataInJournal = ({ journal, media }: Target): boolean =>
+  journal.some(({ at, length }) => {
+    for (let offset = at; offset < at + length; offset += 4096)
+      if (written.equals(media.subarray(offset, offset + 4096))) return true;
+    return false;
+  });
 
 /** Mounts the damaged image, uses it, and looks whether anything happened that must not. */
 function tryOne(target: Target, random: () => number, met: Met, messages: Set<string>): string | undefined {
@@ -118,6 +134,7 @@ function tryOne(target: Target, random: () => number, met: Met, messages: Set<st
   changeThings(sys, met, tree, random);
   unmount(superBlock(mem));
   check(mem);
+  if (dataInJournal(target)) return "a file's bytes were written into the journal";
   const outside = media.length - GUARD_LENGTH;
   return media.subarray(outside).equals(before.subarray(outside)) ? undefined : "bytes outside were written";
 }

@@ -13,10 +13,12 @@ import {
 } from "../../../src/ext4/check/inode.ts";
 import { bitOf } from "../../../src/ext4/check/groups.ts";
 import { crc32cNumber } from "../../../src/ext4/media/checksum.ts";
+import { Compat } from "../../../src/ext4/media/features.ts";
 import { groupSum, groupSum16, inodeSum, ownedSum, superBlockSum } from "../../../src/ext4/media/sums.ts";
 import type { Memory } from "../../../src/machine/memory.ts";
 
 const BLOCK = 4096;
+const JOURNAL_INODE = 8;
 
 export interface Structure {
   readonly kind: string;
@@ -47,6 +49,17 @@ export function structuresOf(mem: Memory): Structure[] {
     }
   }
   return found;
+}
+
+/** The bytes of the image's journal on a machine's media: offset and length of each piece; none without one. */
+export function journalOf(mem: Memory): { at: number; length: number }[] {
+  const image = new Image(mem);
+  const facts = readFacts(image);
+  const groups = facts === undefined ? undefined : readGroups(image, facts);
+  if (facts === undefined || groups === undefined) throw new Error("the undamaged image cannot be read");
+  if ((image.u32(1024 + 0x5c) & Compat.has_journal) === 0) return [];
+  const { pieces } = readMap(image, facts, readInode(image, facts, groups, JOURNAL_INODE));
+  return pieces.map(({ physical, length }) => ({ at: physical * BLOCK, length: length * BLOCK }));
 }
 
 function superBlock(image: Image, facts: Facts): Structure {

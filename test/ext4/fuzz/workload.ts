@@ -9,6 +9,8 @@ import { GUARD } from "./images.ts";
 const BLOCK = 4096;
 /** A damaged directory could lead back up. */
 const MAX_VISITED = 260;
+/** What it writes into files. */
+export const WRITTEN = 0x22;
 const guard = Buffer.alloc(32, GUARD);
 
 export interface Met {
@@ -87,7 +89,7 @@ const modes = [0, 1, 2 | 1, 0x10, 0x10 | 1, 0x08, 0x20];
 
 /** Changes what there is, and makes more. */
 export function changeThings(sys: Sys, met: Met, { files, directories }: Tree, random: () => number): void {
-  const bytes = new Uint8Array(3 * BLOCK).fill(0x22);
+  const bytes = new Uint8Array(3 * BLOCK).fill(WRITTEN);
   const made = directories
     .slice(0, 4)
     .map((directory) => `${directory === "/" ? "" : directory}/made by the workload`);
