@@ -19,7 +19,7 @@ export { UsageError } from "./lab/usage.ts";
 export { TaskError } from "./lab/host/crews.ts";
 export { SetupError } from "./lab/run/judge.ts";
 export { NotDeterministic } from "./lab/run/determinism.ts";
-export { ScheduleError } from "./sched/schedule.ts";
+export { ScheduleError, ScheduleMisfit } from "./sched/schedule.ts";
 export { designs } from "./xip/designs/index.ts";
 export type { Design } from "./xip/design.ts";
 export { Sys } from "./syscalls/sys.ts";

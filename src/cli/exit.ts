@@ -33,7 +33,8 @@ export class Refusal extends Error {
 const EXITS: Record<string, ExitCode> = {
   UsageError: Exit.usage,
   SetupError: Exit.usage,
-  ScheduleError: Exit.doesNotFit,
+  ScheduleError: Exit.usage,
+  ScheduleMisfit: Exit.doesNotFit,
   NotDeterministic: Exit.doesNotFit,
 };
 

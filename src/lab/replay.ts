@@ -36,7 +36,8 @@ export interface ReplayResult {
 
 /**
  * Runs a schedule.  The scenario is the one that the schedule names, unless it is given.
- * Throws `ScheduleError` when the text does not fit, otherwise as `explore` does.
+ * Throws `ScheduleError` for a text that is no schedule, is cut short, or is one of another version, scenario or
+ * design, `ScheduleMisfit` (one of them) when the scenario has changed too much, otherwise as `explore` does.
  */
 export async function replay(
   given: string | Scenario | undefined,

@@ -33,9 +33,14 @@ export interface Schedule {
   crash?: string;
 }
 
-/** Why a text is no schedule, in one sentence. */
+/** Why a text is no schedule, or one of something else, in one sentence. */
 export class ScheduleError extends Error {
-  override readonly name = "ScheduleError";
+  override readonly name: string = "ScheduleError";
+}
+
+/** Why a schedule cannot be run any more: what it was printed for has changed. */
+export class ScheduleMisfit extends ScheduleError {
+  override readonly name = "ScheduleMisfit";
 }
 
 function refuse(message: string): never {
@@ -131,11 +136,13 @@ function parseTurns(text: string): NamedTurn[] {
   });
 }
 
-/** Turns by task number, for a plan.  Throws ScheduleError when a task is unknown. */
+/** Turns by task number, for a plan.  Throws ScheduleMisfit when a task is unknown. */
 export function turnsOf(schedule: Schedule, tasks: readonly string[]): Turn[] {
   return schedule.turns.map(({ task, steps }) => {
     const index = tasks.indexOf(task);
-    if (index < 0) refuse(`the schedule has a task "${task}"; the scenario has ${tasks.join(", ")}`);
+    if (index < 0) {
+      throw new ScheduleMisfit(`the schedule has a task "${task}"; the scenario has ${tasks.join(", ")}`);
+    }
     return { task: index, steps };
   });
 }
