@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import {
   closeSync,
+  existsSync,
   ftruncateSync,
   mkdtempSync,
   openSync,
@@ -35,8 +36,13 @@ function run(tool: string, args: readonly string[]): Output {
   return { code: result.status ?? -1, text };
 }
 
+/** A new folder for images, in memory where the system has such a place: the tools sync what they write. */
+export function scratchFolder(): string {
+  return mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "unwritten-"));
+}
+
 function withFile<T>(image: Uint8Array, use: (file: string) => T): T {
-  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  const folder = scratchFolder();
   const file = path.join(folder, "image");
   writeFileSync(file, image);
   const result = use(file);
@@ -55,7 +61,7 @@ export function mkfsFile(file: string, size: number, args: readonly string[]): v
 
 /** An image of `size` bytes made by mkfs.ext4 with 4 KiB blocks and these arguments on top. */
 export function mkfs(size: number, args: readonly string[] = []): Uint8Array {
-  const folder = mkdtempSync(path.join(tmpdir(), "unwritten-"));
+  const folder = scratchFolder();
   const file = path.join(folder, "image");
   mkfsFile(file, size, ["-b", "4096", ...args]);
   const image = new Uint8Array(readFileSync(file));

@@ -2,11 +2,10 @@
 // a loop device; where one of them is missing, tests say so in their titles.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIB } from "../../src/machine/limits.ts";
-import { mkfs } from "./e2fsprogs.ts";
+import { mkfs, scratchFolder } from "./e2fsprogs.ts";
 
 /** Why this computer cannot mount an image; "" when it can. */
 export function loopRefusal(): string {
@@ -33,7 +32,7 @@ export function mountedByLinux<T>(
   use: (folder: string) => T,
   access: "ro" | "rw" = "ro",
 ): T {
-  const place = mkdtempSync(join(tmpdir(), "unwritten-loop-"));
+  const place = scratchFolder();
   const [file, folder] = [join(place, "image"), join(place, "mounted")];
   writeFileSync(file, image);
   mkdirSync(folder);

@@ -7,7 +7,8 @@
 // Lock order: handle, inode.dataSem; handle, sb.orphanMutex.   kernel: ext4_orphan_cleanup
 
 import { errnoName } from "../../machine/errors.ts";
-import { fence, flush, storeFill } from "../../machine/pmem.ts";
+import { streamFill } from "../../machine/pmem.ts";
+import { Writer } from "../../machine/pmem/log.ts";
 import { inodeInUse } from "../alloc/inodes.ts";
 import { damaged, takeFinding } from "../damage.ts";
 import { State } from "../extents/extent.ts";
@@ -50,7 +51,7 @@ function truncate(inode: Inode): number {
   return result < 0 ? result : leaveList(inode);
 }
 
-/** Zeroes what the last block has behind the size, durably, before the truncation commits. */
+/** Zeroes what the last block has behind the size; the commit's fence makes that durable before the truncation. */
 function zeroBehind(inode: Inode): number {
   const used = inode.size % BLOCK_SIZE;
   if (used === 0) return 0;
@@ -60,9 +61,7 @@ function zeroBehind(inode: Inode): number {
   if (found.state !== State.written) return 0;
   const { mem } = inode;
   const at = mediaAddress(superBlock(mem), found.media + block - found.start) + used;
-  storeFill(mem, at, 0, BLOCK_SIZE - used);
-  flush(mem, at, BLOCK_SIZE - used);
-  fence(mem);
+  streamFill(mem, at, 0, BLOCK_SIZE - used, Writer.recovery);
   return 0;
 }
 

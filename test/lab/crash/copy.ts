@@ -27,28 +27,28 @@ export class Copy {
   constructor() {
     const dist = fileURLToPath(DIST);
     this.#folder = mkdtempSync(join(tmpdir(), "unwritten-copy-"));
-    for (const part of ["src", "workers"]) {
+    for (const part of ["src", "workers", "test/support", "test/lab/crash"]) {
       cpSync(join(dist, part), join(this.#folder, "dist", part), { recursive: true, filter: isCode });
     }
     writeFileSync(join(this.#folder, "package.json"), `{ "type": "module" }`);
     symlinkSync(fileURLToPath(new URL("../node_modules", DIST)), join(this.#folder, "node_modules"));
   }
 
-  /** A module of the copy's, with the types that the original has. */
+  /** A compiled module, such as `src/lab/crash`, with the types that the original has. */
   load<T>(module: string): T {
     return load(this.#path(module)) as T;
   }
 
-  /** Makes a change for as long as `use` runs. */
-  async with<T>(module: string, change: Change, use: () => Promise<T>): Promise<T> {
+  /** Makes a change in a module of src/ for as long as `use` runs. */
+  async with<T>(module: string, change: Change, use: () => T | Promise<T>): Promise<T> {
     const text = sourceText(module);
     const changed = change(text);
     if (changed === text) throw new Error("the change changed nothing");
-    writeFileSync(this.#path(module), changed);
+    writeFileSync(this.#path(`src/${module}`), changed);
     try {
       return await use();
     } finally {
-      writeFileSync(this.#path(module), text);
+      writeFileSync(this.#path(`src/${module}`), text);
     }
   }
 
@@ -57,6 +57,6 @@ export class Copy {
   }
 
   #path(module: string): string {
-    return join(this.#folder, "dist", "src", `${module}.js`);
+    return join(this.#folder, "dist", `${module}.js`);
   }
 }

@@ -134,3 +134,56 @@ export const mutants: CrashMutant[] = [
     nested: true,
   },
 ];
+
+/** The same where no program's calls are the reason: what a whole life, a recovery, or an abort leaves (orders.ts). */
+export interface OrderMutant {
+  readonly without: string;
+  readonly module: string;
+  readonly change: Change;
+  readonly seenIn: "a life" | "a recovery" | "a recovery of an error" | "an abort";
+}
+
+export const orderMutants: OrderMutant[] = [
+  {
+    without: "a fence between the blocks of a checkpoint and the tail that lets go of their copies",
+    module: "ext4/journal/checkpoint",
+    change: replacing("checkpoint", /if \(buffers\.length > 0\)\s*fence\(mem\);/, ""),
+    seenIn: "a life",
+  },
+  {
+    without: "a fence between an empty log and the superblock that says so",
+    module: "ext4/journal/checkpoint",
+    change: dropping("advanceTail", "fence(sb.mem);"),
+    seenIn: "a life",
+  },
+  {
+    without: "a fence between the superblock's mark and the first transaction's log",
+    module: "ext4/journal/superblock",
+    change: dropping("writeNeedsRecovery", FENCE),
+    seenIn: "a life",
+  },
+  {
+    without: "bringing the superblock home as a whole, in a checkpoint",
+    module: "ext4/journal/superblock",
+    change: replacing("writeHome", /block !== 0/, "true"),
+    seenIn: "a life",
+  },
+  {
+    without: "a fence between the empty log and the superblock that asks for it no more",
+    module: "ext4/journal/recovery/replay",
+    change: dropping("emptyLog", FENCE),
+    seenIn: "a recovery",
+  },
+  {
+    without: "a fence between the error's mark and the log that forgets it",
+    module: "ext4/journal/recovery/replay",
+    change: replacing("writeSuperBlock", /fence\([^;]*;/, ""),
+    seenIn: "a recovery of an error",
+  },
+  {
+    without: "a fence behind the error that stops the journal",
+    module: "ext4/journal/superblock",
+    change: dropping("abortJournal", "fence(sb.mem);"),
+    seenIn: "an abort",
+  },
+];

@@ -27,7 +27,7 @@ import { randomFrom, settle, workloads, type Random, type Workload } from "./wor
 const MEDIA = 8 * MIB; // the smallest with a journal
 const DOMAINS: readonly Domain[] = ["adr", "none", "adr", "eadr"];
 /** States of one workload. */
-const STATES = 14;
+const STATES = 11;
 
 const refusal = loopRefusal();
 const alsoLinux = refusal === "" ? " and Linux" : ` (Linux is NOT ASKED: ${refusal})`;
