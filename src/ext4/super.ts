@@ -47,6 +47,7 @@ export const SuperBlock = struct("superblock", {
   rootAt: u32, // the root directory's inode, kept in memory: every path starts there
   zerooutKb: u32, // mount option extent_max_zeroout_kb
   ownBlocksAt: u32, // a bit for each block that holds a structure of the file system's own
+  journalInode: u32, // whose blocks the journal's are; 0 until it is in use
   onErrors: u32, // s_errors
   findingsAt: u32, // what each task found damaged (damage.ts)
   damaged: u32, // not 0: damage was found since the mount

@@ -37,10 +37,13 @@ import {
 } from "../media/extent.ts";
 import { hasChecksums, superBlock, type SuperBlock } from "../super.ts";
 
-/** Whether blocks can be a file's: they lie on the media, and are not the file system's own.  kernel: ext4_inode_block_valid */
-function canBeFiles(sb: SuperBlock, media: number, length: number): boolean {
+/**
+ * Whether blocks can be an inode's: they lie on the media, and are not the file system's own; the journal's are, and
+ * were looked at when it was opened.  kernel: ext4_inode_block_valid
+ */
+function canBeOf(sb: SuperBlock, inode: Inode, media: number, length: number): boolean {
   const onMedia = media > 0 && length > 0 && media + length <= sb.blockCount;
-  return onMedia && !overlapsMetadata(sb, media, length);
+  return onMedia && (inode.number === sb.journalInode || !overlapsMetadata(sb, media, length));
 }
 
 /** Whether an inode has the root of a tree at all.  `checkRoot` looked at the rest when it was read. */
@@ -58,7 +61,7 @@ export function checkRoot(inode: Inode): number {
     maxEntries(mem, root) >= 1 &&
     maxEntries(mem, root) <= ROOT_ENTRIES &&
     (nodeDepth(mem, root) === 0 || entryCount(mem, root) > 0) &&
-    entriesAreGood(superBlock(mem), mem, root);
+    entriesAreGood(inode, root);
   return good ? 0 : damaged(mem, "extentRoot", inode.number);
 }
 
@@ -107,7 +110,7 @@ function checkNode(sb: SuperBlock, inode: Inode, buffer: Buffer): number {
     nodeMagic(mem, node) === EXTENT_MAGIC &&
     maxEntries(mem, node) === blockEntries(sb.blockSize) &&
     entryCount(mem, node) > 0 &&
-    entriesAreGood(sb, mem, node);
+    entriesAreGood(inode, node);
   if (!good) return damaged(mem, "extentNode", number, buffer.block);
   if (hasChecksums(sb) && !checksumIsGood(sb, inode, node)) {
     return badChecksum(mem, "extentNodeSum", number, buffer.block);
@@ -128,7 +131,9 @@ function checksumIsGood(sb: SuperBlock, inode: Inode, node: number): boolean {
   return ownedSum(mem, sb.csumSeed, number, generation, node, tail - node) === mem.u32[tail >>> 2];
 }
 
-function entriesAreGood(sb: SuperBlock, mem: Memory, node: number): boolean {
+function entriesAreGood(inode: Inode, node: number): boolean {
+  const { mem } = inode;
+  const sb = superBlock(mem);
   const count = entryCount(mem, node);
   if (count > maxEntries(mem, node)) return false;
   const isLeaf = nodeDepth(mem, node) === 0;
@@ -137,7 +142,7 @@ function entriesAreGood(sb: SuperBlock, mem: Memory, node: number): boolean {
     const start = entryBlock(mem, node, index);
     const length = isLeaf ? extentLength(mem, node, index) : 1;
     const media = isLeaf ? extentMedia(mem, node, index) : indexChild(mem, node, index);
-    if (start < next || !canBeFiles(sb, media, length)) return false;
+    if (start < next || !canBeOf(sb, inode, media, length)) return false;
     next = start + length;
     if (next > MAX_FILE_BLOCKS) return false;
   }

@@ -23,6 +23,7 @@ export function openJournal(sb: SuperBlock, raw: RawSuperBlock): string | undefi
   // From here on no file has these blocks, whatever its tree says.  kernel: ext4_protect_reserved_inode
   if (!log.places.every(({ media, length }) => claimOwnBlocks(sb, media, length)))
     return "the journal has a block twice";
+  sb.journalInode = raw.s_journal_inum;
   for (const [index, { length, media }] of log.places.entries()) {
     const place = Place.of(mem, journal.placesAt + index * strideOf(Place));
     place.length = length;

@@ -153,6 +153,7 @@ function fillIn(sb: SuperBlock, raw: Raw): void {
   sb.reservedDescriptorBlocks = keeps ? raw.s_reserved_gdt_blocks : 0;
   // Until group descriptors are checked, no block is known as the file system's own.
   sb.mem.fill(sb.ownBlocksAt, 0, Math.ceil(sb.blockCount / 8));
+  sb.journalInode = 0;
   const known = raw.s_errors === OnErrors.readOnly || raw.s_errors === OnErrors.panic;
   sb.onErrors = known ? raw.s_errors : OnErrors.continue;
   sb.damaged = 0;

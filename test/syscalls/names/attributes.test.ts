@@ -9,7 +9,7 @@ import { MIB } from "../../../src/machine/limits.ts";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
 import { imageNow, must } from "../../ext4/model.ts";
-import { debugfs, dumpe2fs, e2fsck } from "../../support/e2fsprogs.ts";
+import { debugfs, debugfsWrite, dumpe2fs, e2fsck, mkfs } from "../../support/e2fsprogs.ts";
 import { bootKernel, codeOf } from "../../support/kernel.ts";
 
 const { mem, sys: sysOf } = bootKernel(designs.get("ext4-xip-serialized") as Design, 4 * MIB);
@@ -65,4 +65,14 @@ test("statfs counts what dumpe2fs counts", () => {
   const count = (what: string): number => Number(new RegExp(`^${what}: +(\\d+)`, "m").exec(words)?.[1]);
   expect([bfree, ffree, files]).toEqual([count("Free blocks"), count("Free inodes"), count("Inode count")]);
   expect([bsize, type]).toEqual([4096, 0xef53]);
+});
+
+test("the journal counts as the file system's own where the superblock does not say how much that is", () => {
+  const image = mkfs(16 * MIB);
+  const [told, counted] = [image, debugfsWrite(image, ["ssv overhead_clusters 0"])].map((each) =>
+    bootKernel(designs.get("dax-6.1") as Design, each)
+      .sys()
+      .statfs("/"),
+  );
+  expect(counted).toEqual(told);
 });
