@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import { benchCrash } from "./crash.ts";
 import { benchDamage } from "./damage.ts";
 import { benchExplore, benchMemory } from "./explore.ts";
 import { benchExtents } from "./extents.ts";
@@ -33,6 +34,7 @@ const sections: Readonly<Record<string, Section>> = {
   extents: { about: "finding, listing and freeing extents, in files of up to 100,000", run: benchExtents },
   damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
   journal: { about: "mounting with a full journal, and with 10,000 damaged ones", run: benchRecovery },
+  crash: { about: "states that power failures leave, and where the time of one goes", run: benchCrash },
   names: {
     about: "files made by one task and by two, and a name found among ten thousand",
     run: benchNames,

@@ -70,12 +70,12 @@ export const crashCommand = command({
     ["write-and-sync --design dax-6.1 --nested", "a second failure while the first is being recovered from"],
   ],
   json: [
-    "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, complete,",
-    "  elapsed, nested?: { points, states, sampled }, calls: [{ task, number, call, atomic, states, after? }, …],",
+    "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, finished,",
+    "  complete, elapsed, nested?: { points, states, sampled }, calls: [{ task, number, call, atomic, states, after? }, …],",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
     "points: of failure; states: ways the media were left; distinct: different media; recovered: different file systems",
-    "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; complete: all",
-    "schedules, and every way at every point; calls: number counts the task's calls from 1, states are those that the call",
+    "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; finished: all",
+    "schedules were run, or one broke; complete: nothing broke, and every way was tried at every point; calls: number counts the task's calls from 1, states are those that the call",
     "brought, after (of a sync) those that could come up when it had returned; nested: with",
     "--nested, the same of second failures, during recovery",
   ].join("\n"),
@@ -126,7 +126,7 @@ export const crashCommand = command({
         }).finally(async () => crews.close());
         watch.status.end();
         if (json) printJson({ interrupted: watch.received() !== undefined, cells: cells.map(withReplay) });
-        else for (const cell of cells) told(cell, only);
+        else for (const cell of cells) told(cell, only, watch.received() !== undefined);
         return endOf(watch, verdictOf(cells, only));
       },
       "states",
@@ -168,7 +168,8 @@ function cellLine({ scenario, design, violation, ...rest }: Cell): string {
   const word = violation === undefined ? green("held") : red(brokenWord(violation.promise));
   const torn = new Set(rest.calls.filter(({ atomic }) => !atomic).map(({ call }) => call));
   const atomic = torn.size === 0 ? "atomic" : `not atomic: ${[...torn].join(", ")}`;
-  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}: ${spent(rest)}; ${atomic}`;
+  const early = rest.finished ? "" : " (not finished)";
+  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}${early}: ${spent(rest)}; ${atomic}`;
 }
 
 const sampledWords = ({ sampled }: { sampled: number }): string =>
@@ -197,18 +198,18 @@ function callWords(calls: readonly CallVerdict[]): string {
   return `${[atomic, ...after].join("; ")}.`;
 }
 
-function told(cell: Cell, only: boolean): void {
-  const { violation, scenario, design, calls } = cell;
+function told(cell: Cell, only: boolean, interrupted: boolean): void {
+  const { violation, scenario, design, calls, finished } = cell;
   if (violation !== undefined && !only) print(`${scenario} under ${design}: ${replayOf(cell)}`);
   if (!only) return;
+  const early = finished ? "" : interrupted ? ", interrupted" : ", not finished";
   if (violation !== undefined) print(`${violationText(violation, replayOf(cell))}\n\nFound: ${spent(cell)}.`);
-  else print(`${cell.runs === 0 ? "not run" : "held"}: ${scenario} under ${design}: ${spent(cell)}.`);
+  else
+    print(`${cell.states === 0 ? "not run" : "held"}: ${scenario} under ${design}${early}: ${spent(cell)}.`);
   if (calls.length > 0) print(callWords(calls));
 }
 
 function verdictOf(cells: readonly Cell[], only: boolean): ExitCode {
   if (cells.some(({ violation, sound }) => violation !== undefined && (sound || only))) return Exit.violation;
-  return cells.every(({ complete, sampled, violation }) => violation !== undefined || complete || sampled > 0)
-    ? Exit.nothingFound
-    : Exit.inconclusive;
+  return cells.every(({ finished }) => finished) ? Exit.nothingFound : Exit.inconclusive;
 }

@@ -138,11 +138,17 @@ function compare(
       wrong.push(`${index} is ${set ? "marked used but free" : "in use but marked free"}`);
   }
   if (total > 0) image.report(place, `its ${what} bitmap differs in ${total} bits: ${wrong.join(", ")}`);
-  for (let index = count; index < BLOCK * 8; index++) {
-    if (bitOf(image, block, index)) continue;
-    image.report(place, `its ${what} bitmap's unused end is not all ones, at bit ${index}`);
-    return;
+  const end = firstClear(image, block, count);
+  if (end < BLOCK * 8) image.report(place, `its ${what} bitmap's unused end is not all ones, at bit ${end}`);
+}
+
+/** The first bit from one on that is not set; of a small group's bitmap nearly all is its end, of ones. */
+function firstClear(image: Image, block: number, from: number): number {
+  for (let index = from; index < BLOCK * 8; index++) {
+    if (index % 32 === 0 && image.u32(block * BLOCK + (index >>> 3)) === 0xffff_ffff) index += 31;
+    else if (!bitOf(image, block, index)) return index;
   }
+  return BLOCK * 8;
 }
 
 /** Bitmaps, their checksums and the counts of blocks, against the owners that were found. */

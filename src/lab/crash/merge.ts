@@ -25,7 +25,9 @@ export interface CrashCounts {
   readonly nested?: { readonly points: number; readonly sampled: number; readonly states: number };
   /** What the states say of each call of the tasks. */
   readonly calls: readonly CallVerdict[];
-  /** Every schedule within the bound was run, and at every point every way was tried. */
+  /** Every schedule within the bound was run, up to the first in which something broke, and the power failed at all points. */
+  readonly finished: boolean;
+  /** Nothing broke, and at every point every way was tried. */
   readonly complete: boolean;
   readonly violation?: Violation;
 }
@@ -49,7 +51,7 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
     sampled: sum(({ again }) => again.sampled),
     states: sum(({ again }) => again.states),
   };
-  const complete = known.length === reports.length && known.every((report) => report.complete);
+  const through = known.length === reports.length && known.every((report) => report.complete);
   return {
     runs,
     points: most(({ points }) => points),
@@ -63,7 +65,8 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
       tasks,
     ),
     ...(nested.points > 0 && { nested }),
-    complete: complete && sampled + nested.sampled === 0,
+    finished: through || violation !== undefined,
+    complete: through && sampled + nested.sampled === 0,
     ...(violation !== undefined && { violation }),
   };
 }

@@ -1,0 +1,86 @@
+// `crash` from outside: what it prints of one cell and of many, its JSON, exit codes, Ctrl-C.
+
+import { describe, expect, test } from "vitest";
+import { end, run, scratch, start } from "./program.ts";
+
+const directory = scratch();
+const held = ["write-and-sync", "--design", "ext4-xip-serialized"];
+const spent = String.raw`1 run, \d+ points \(\d+ points? sampled\), \d+ states, 2 after recovery`;
+
+describe("crash", () => {
+  test("says of one cell what its states tell of the calls", async () => {
+    const { code, stdout } = await run(directory, "crash", ...held);
+    expect(stdout).toMatch(
+      new RegExp(
+        `^held: write-and-sync under ext4-xip-serialized: ${spent}, [\\d.]+ m?s\\.\n` +
+          `Every call is atomic; 1 state after writer's fsync \\(call 3\\)\\.\n$`,
+      ),
+    );
+    expect(code).toBe(0);
+  });
+
+  test("prints the cells of many in their order, and after them how to see again what broke", async () => {
+    const many = ["write-and-sync", "second-turn", "--design", "ext4-xip-serialized"];
+    const { code, stdout } = await run(directory, "crash", ...many, "-d", "ext4-xip-inline");
+    expect(stdout.split("\n").map((line) => line.split(/ +/).slice(0, 3).join(" "))).toEqual([
+      "write-and-sync ext4-xip-serialized held:",
+      "write-and-sync ext4-xip-inline stale",
+      "second-turn ext4-xip-serialized held:",
+      "second-turn ext4-xip-inline held:",
+      "write-and-sync under ext4-xip-inline:",
+      "",
+    ]);
+    // The proposal is not meant to be sound.
+    expect(code).toBe(0);
+    const schedule = /replay '(.*)'/.exec(stdout)?.[1] ?? "";
+    const again = await run(directory, "replay", schedule);
+    expect(again.code).toBe(1);
+    expect(again.stdout).toMatch(/^broken: stale data/);
+  });
+
+  test("prints JSON of the documented shape", async () => {
+    const { code, stdout } = await run(directory, "crash", ...held, "--nested", "--json");
+    const { interrupted, cells } = JSON.parse(stdout) as { interrupted: boolean; cells: object[] };
+    expect(interrupted).toBe(false);
+    expect(cells).toEqual([
+      {
+        scenario: "write-and-sync",
+        design: "ext4-xip-serialized",
+        sound: true,
+        runs: 1,
+        points: expect.any(Number),
+        states: expect.any(Number),
+        distinct: expect.any(Number),
+        recovered: 2,
+        sampled: expect.any(Number),
+        broken: 0,
+        finished: true,
+        complete: false,
+        elapsed: expect.any(Number),
+        nested: { points: expect.any(Number), states: expect.any(Number), sampled: expect.any(Number) },
+        calls: [
+          { task: "writer", number: 1, call: "open", atomic: true, states: 0 },
+          { task: "writer", number: 2, call: "pwrite", atomic: true, states: 0 },
+          { task: "writer", number: 3, call: "fsync", atomic: true, states: 1, after: 1 },
+        ],
+      },
+    ]);
+    expect(code).toBe(0);
+  });
+
+  const long = ["crash", "two-syncs", "--design", "ext4-xip-serialized", "--preemptions", "4"];
+
+  test("prints at Ctrl-C what was found so far, and exits with 130", async () => {
+    const child = start(directory, long);
+    setTimeout(() => child.kill("SIGINT"), 2500);
+    const { code, stdout } = await end(child);
+    expect(stdout).toMatch(/^(held|not run): two-syncs under ext4-xip-serialized, interrupted: \d+ runs?, /);
+    expect(code).toBe(130);
+  });
+
+  test("is inconclusive when the time was over before all schedules were run", async () => {
+    const { code, stdout } = await run(directory, ...long, "--timeout", "1s");
+    expect(stdout).toMatch(/^(held|not run): two-syncs under ext4-xip-serialized, not finished: \d+ runs?, /);
+    expect(code).toBe(5);
+  });
+});
