@@ -121,6 +121,14 @@ function noteAcquired(lock: Place, cls: number, hold: Hold, bit: number): void {
   mem.u32[stack + WANTS + 1] = 0;
 }
 
+/** The current task does not wait for the lock any more, and does not have it. */
+export function notWanted({ mem }: Place): void {
+  if (header(mem).lockdep === 0) return;
+  const stack = stackOf(mem, currentTask());
+  mem.u32[stack + WANTS] = 0;
+  mem.u32[stack + WANTS + 1] = 0;
+}
+
 function noteReleasing(lock: Place, hold: Hold, bit: number): void {
   const { mem } = lock;
   const task = currentTask();

@@ -9,6 +9,7 @@ import { benchDamage } from "./damage.ts";
 import { benchExplore, benchMemory } from "./explore.ts";
 import { benchExtents } from "./extents.ts";
 import { benchFree } from "./free.ts";
+import { benchFsync } from "./fsync/fsync.ts";
 import { benchRecovery } from "./recovery.ts";
 import { benchNames } from "./names/names.ts";
 import { benchToys } from "./sched.ts";
@@ -35,6 +36,7 @@ const sections: Readonly<Record<string, Section>> = {
   damage: { about: "10,000 damaged images, mounted and used; DAMAGE_SEED=1234 does one", run: benchDamage },
   journal: { about: "mounting with a full journal, and with 10,000 damaged ones", run: benchRecovery },
   crash: { about: "states that power failures leave, and where the time of one goes", run: benchCrash },
+  fsync: { about: "writes with an fsync behind each, by one task and by four", run: benchFsync },
   names: {
     about: "files made by one task and by two, and a name found among ten thousand",
     run: benchNames,

@@ -4,6 +4,7 @@
 
 import { LockClass } from "../../src/locks/classes.ts";
 import { complete, completeAll, Completion, waitForCompletion } from "../../src/locks/completion.ts";
+import { groupLockFor, GroupMutex, groupUnlock, initGroupMutex } from "../../src/locks/group.ts";
 import { initMutex, Mutex, mutexLock, mutexTryLock, mutexUnlock } from "../../src/locks/mutex.ts";
 import {
   downgradeWrite,
@@ -24,6 +25,7 @@ import {
   writeSeqEnd,
 } from "../../src/locks/seqcount.ts";
 import { initSpinLock, SpinLock, spinLock, spinUnlock } from "../../src/locks/spinlock.ts";
+import { disown } from "../../src/locks/owner.ts";
 import { lockBit, unlockBit } from "../../src/locks/wait-bit.ts";
 import type { Cell } from "../../src/machine/cell.ts";
 import { currentTask, park, wake } from "../../src/machine/cpu.ts";
@@ -33,6 +35,13 @@ const OpenWord = struct("open_lock", { state: atomic, class: u32 });
 const OpenRwSem = struct("open_rwsem", { state: atomic, grants: atomic, class: u32 });
 const OpenSeqCount = struct("open_seqcount", { sequence: atomic, waiting: atomic });
 const OpenCompletion = struct("open_completion", { done: atomic });
+const OpenGroupMutex = struct("open_group_mutex", {
+  state: atomic,
+  class: u32,
+  done: atomic,
+  even: atomic,
+  odd: atomic,
+});
 
 export const Toy = struct("toy", {
   spin: embed(SpinLock),
@@ -41,15 +50,19 @@ export const Toy = struct("toy", {
   sem: embed(RwSem),
   seq: embed(SeqCount),
   done: embed(Completion),
+  group: embed(GroupMutex),
   bits: quiet,
   openSpin: embed(OpenWord),
   openMutex: embed(OpenWord),
   openSem: embed(OpenRwSem),
   openSeq: embed(OpenSeqCount),
   openDone: embed(OpenCompletion),
+  openGroup: embed(OpenGroupMutex),
   openBits: atomic,
   first: atomic, // incremented by a load and a store, so that updates can get lost between the two
   second: atomic,
+  round: atomic, // the one that is open
+  covered: u32, // how many changes are in the rounds that are done
   seen: u32, // what a program wants to tell its check; zero is good
 });
 export type Toy = ViewOf<typeof Toy>;
@@ -69,6 +82,8 @@ export function initToy(toy: Toy): void {
   initMutex(toy.mutex, LockClass["design.first"]);
   initMutex(toy.other, LockClass["design.second"]);
   initRwSem(toy.sem, LockClass["inode.rwsem"]);
+  initGroupMutex(toy.group, LockClass["journal.commitMutex"], 0);
+  toy.round.store(1);
 }
 
 function increment(cell: Cell): void {
@@ -221,6 +236,32 @@ function announcing(
   return { tasks: [sayer, ...Array<typeof waiter>(waiters).fill(waiter)], show: torn };
 }
 
+const roundsOf = (toy: Toy): string => (toy.seen === 0 ? `${toy.round.load() - 1} rounds` : "left out");
+
+/** Each task changes something and wants the round done that it is in; shows how many rounds that took. */
+function sharing(pick: (toy: Toy) => GroupMutex, count: number, unlock = groupUnlock): Program {
+  const task = (toy: Toy): void => {
+    const mine = toy.first.add(1) + 1;
+    const round = toy.round.load();
+    while (groupLockFor(pick(toy), round)) {
+      const closed = toy.round.add(1);
+      toy.covered = toy.first.load();
+      unlock(pick(toy), closed);
+    }
+    if (toy.covered < mine) toy.seen = 1;
+  };
+  return { tasks: Array<typeof task>(count).fill(task), show: roundsOf };
+}
+
+/** Releases as groupUnlock does, but wakes none of those who wait for the next round. */
+function forgetNext({ state, done, even, odd }: GroupMutex, round: number): void {
+  done.store(round);
+  disown(state);
+  const finished = (round & 1) === 0 ? even : odd;
+  finished.add(1);
+  wake(finished);
+}
+
 const twice = (done: Completion): void => {
   complete(done);
   complete(done);
@@ -292,6 +333,12 @@ export const programs = {
   "open completion": open(announcing((toy) => toy.openDone, complete, 1)),
   "open completion for two": open(announcing((toy) => toy.openDone, twice, 2)),
   "open completeAll": open(announcing((toy) => toy.openDone, completeAll, 2)),
+
+  group: sharing((toy) => toy.group, 2),
+  "group, three tasks": sharing((toy) => toy.group, 3),
+  "open group": open(sharing((toy) => toy.openGroup, 2)),
+  "open group, three tasks": open(sharing((toy) => toy.openGroup, 3)),
+  "open group without a next": open(sharing((toy) => toy.openGroup, 3, forgetNext)),
 
   "one order": { tasks: [nesting("mutex", "other"), nesting("mutex", "other")], show: passed },
   "two orders": { tasks: [nesting("mutex", "other"), nesting("other", "mutex")], show: passed },

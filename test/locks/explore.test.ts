@@ -174,6 +174,27 @@ describe("a completion", () => {
   });
 });
 
+describe("a group mutex", () => {
+  test.each<[Name, number, number]>([
+    ["group", ALL, 2],
+    ["group, three tasks", 2, 3],
+    ["open group", 3, 2],
+    ["open group, three tasks", 2, 3],
+  ])(
+    "%s: everybody's change is in a round that is done, some share one",
+    async (program, preemptions, most) => {
+      const { shown } = await explore(program, preemptions);
+      const rounds = Array.from({ length: most }, (_, index) => `${index + 1} rounds`);
+      expect(Object.keys(shown).toSorted()).toEqual(rounds);
+    },
+  );
+
+  test("who does the round and wakes nobody for the next leaves tasks asleep", async () => {
+    const { shown } = await explore("open group without a next", 2, { lockdep: false });
+    expect(shown["deadlock"]).toBeGreaterThan(0);
+  });
+});
+
 describe("a deadlock", () => {
   test("a release that wakes nobody is one in some schedules, and no other outcome is wrong", async () => {
     const { shown } = await explore("a mutex without its wake", 2);

@@ -2,6 +2,7 @@
 // tasks from losing each other's updates.  `dawdle` makes holders slow enough that others fall asleep.
 
 import { complete, Completion, completeAll, waitForCompletion } from "../../src/locks/completion.ts";
+import { groupLockFor, GroupMutex, groupUnlock } from "../../src/locks/group.ts";
 import { Mutex, mutexLock, mutexTryLock, mutexUnlock } from "../../src/locks/mutex.ts";
 import {
   downgradeWrite,
@@ -35,7 +36,11 @@ export const Stress = struct("lock_stress", {
   seq: embed(SeqCount),
   ping: embed(Completion),
   pong: embed(Completion),
+  group: embed(GroupMutex),
   bits: quiet,
+  changes: quiet,
+  round: quiet,
+  covered: u32, // changes in the rounds that are done
   stop: quiet,
   first: u32, // the two counters of one promise: equal whenever nobody writes
   second: u32,
@@ -284,6 +289,25 @@ export function readSequenceTrying(mem: Memory, at: number, rounds: number): [nu
     }
   }
   return [torn, again];
+}
+
+/** Makes changes and wants each done; returns how often it was told so too early. */
+export function shareRounds(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let early = 0;
+  for (let i = 0; i < rounds; i++) {
+    const mine = it.changes.add(1) + 1;
+    const round = it.round.load();
+    while (groupLockFor(it.group, round)) {
+      const closed = it.round.add(1);
+      const covered = it.changes.load();
+      dawdle(it, i);
+      it.covered = covered;
+      groupUnlock(it.group, closed);
+    }
+    if (it.covered < mine) early++;
+  }
+  return early;
 }
 
 export function countUnderBits(mem: Memory, at: number, rounds: number, task: number): void {

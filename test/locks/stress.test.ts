@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { LockClass } from "../../src/locks/classes.ts";
 import { initCompletion } from "../../src/locks/completion.ts";
 import { initLockdep } from "../../src/locks/lockdep.ts";
+import { initGroupMutex } from "../../src/locks/group.ts";
 import { initMutex } from "../../src/locks/mutex.ts";
 import { initRwSem } from "../../src/locks/rwsem.ts";
 import { initSeqCount } from "../../src/locks/seqcount.ts";
@@ -44,6 +45,8 @@ describe.each([
     initMutex(it.mutex, LockClass["sb.allocMutex"]);
     initRwSem(it.sem, LockClass["inode.rwsem"]);
     initSeqCount(it.seq);
+    initGroupMutex(it.group, LockClass["journal.commitMutex"], -3);
+    it.round.store(-2);
     initCompletion(it.ping);
     initCompletion(it.pong);
   });
@@ -130,6 +133,14 @@ describe.each([
     await run(four("countUnderBits"), 15_000);
     expect([it.third, it.fourth, it.fifth]).toEqual([20_000, 20_000, 20_000]);
     expect(it.bits.load()).toBe(0);
+  });
+
+  test("nobody's change is left out of the rounds that are done for all, over the wrap of their numbers, too", async () => {
+    expect(await run(four("shareRounds"), 5000)).toEqual([0, 0, 0, 0]);
+    const rounds = it.round.load() + 2;
+    expect(rounds).toBeGreaterThanOrEqual(5000); // a task has one change in a round at most
+    expect(rounds).toBeLessThanOrEqual(20_000);
+    expectAtRest(it.group, 1);
   });
 
   test("a completion lets one task through for each time it was completed", async () => {

@@ -1,6 +1,7 @@
 // Commit: what handles have changed becomes durable, all of it or nothing.
 //
-//   closed     sem alone: no handle runs.  Checksums are computed and the blocks copied into the log
+//   closed     sem alone: no handle runs.  The blocks get their checksums and are copied into the log
+//   described  handles run on.  The log's descriptors are made from the copies
 //   commit     the commit block but for its first word; a fence: all that is durable, and so is every store past the
 //              caches that came before, data and zeros; the word, and a fence behind it: the transaction counts
 //   checkpoint where room gets short: the blocks to their places (checkpoint.ts)
@@ -20,7 +21,7 @@ import { clearPages } from "../../machine/pmem/page-set.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { leafLock, leafUnlock } from "../../locks/leaf.ts";
-import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { groupLock, groupLockFor, groupUnlock } from "../../locks/group.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import {
   bufferAt,
@@ -35,9 +36,17 @@ import { SUPERBLOCK_OFFSET, RawSuperBlock, STATE_ERROR } from "../media/superblo
 import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
 import { advanceTail, checkpoint, isCheckpointDue } from "./checkpoint.ts";
 import { releaseHeld } from "./held.ts";
-import { logBlocks, writeBlocks, writeCommitBlock, writeRevokes, type LogCursor } from "./log.ts";
+import {
+  logBlocks,
+  writeBlocks,
+  writeCommitBlock,
+  writeDescriptors,
+  writeRevokes,
+  type Descriptor,
+  type LogCursor,
+} from "./log.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
-import { currentHandle, isReached, journalOf, type Journal } from "./state.ts";
+import { currentHandle, journalOf, type Journal } from "./state.ts";
 import { abortJournal, writeHome, writeLogStart, writeNeedsRecovery } from "./superblock.ts";
 
 /**
@@ -50,11 +59,14 @@ export function commit(sb: SuperBlock): number {
   const journal = journalOf(mem);
   if (journal.length === 0) return writeInPlace(sb, journal);
   const changed = hasChanges(journal);
-  const running = journal.running; // asked after hasChanges, as commits change them the other way round
-  mutexLock(journal.commitMutex);
+  // Asked after hasChanges, as commits change them the other way round.  What is not in the running transaction any more
+  // is in the one before.
+  const wanted = changed ? journal.running : journal.running - 1;
   let result = journal.error === 0 ? 0 : -Errno.EROFS;
-  if (result === 0 && changed && !isReached(journal.committed, running)) result = commitRunning(sb, journal);
-  mutexUnlock(journal.commitMutex);
+  while (result === 0 && groupLockFor(journal.commitMutex, wanted)) {
+    result = journal.error === 0 ? commitRunning(sb, journal) : -Errno.EROFS;
+    groupUnlock(journal.commitMutex, journal.running - 1);
+  }
   // What was changed is durable; but if somebody else saw to that, his fence may have come before our last stores.
   if (result === 0 && !changed) fence(mem);
   return result;
@@ -83,14 +95,14 @@ function commitRunning(sb: SuperBlock, journal: Journal): number {
     upWrite(journal.sem);
     return error;
   }
-  close(cursor, buffers);
+  const descriptors = close(cursor, buffers);
   journal.free -= need;
   const due = isCheckpointDue(journal);
   if (!due) upWrite(journal.sem);
+  writeDescriptors(cursor, descriptors);
   writeCommitBlock(cursor);
   fence(mem);
   journal.head = cursor.at;
-  journal.committed = cursor.sequence;
   releaseHeld(sb, journal, cursor.sequence);
   note(mem, Note.commit, buffers.length);
   if (!due) return 0;
@@ -110,14 +122,15 @@ function sealed(sb: SuperBlock): Buffer[] {
 }
 
 /** Copies the transaction into the log and makes the next one the running one.  No handle runs. */
-function close(cursor: LogCursor, buffers: readonly Buffer[]): void {
+function close(cursor: LogCursor, buffers: readonly Buffer[]): Descriptor[] {
   const { sb, journal, sequence } = cursor;
   if (journal.empty !== 0) writeLogStart(sb, journal, journal.head, sequence);
   writeRevokes(cursor);
-  writeBlocks(cursor, buffers);
+  const descriptors = writeBlocks(cursor, buffers);
   journal.running = (sequence + 1) >>> 0;
   clearPages(journal.revoked);
   for (const buffer of buffers) setLogged(buffer);
+  return descriptors;
 }
 
 function writeInPlace(sb: SuperBlock, journal: Journal): number {
@@ -159,7 +172,7 @@ export function freeze(sb: SuperBlock): number {
   const result = commit(sb);
   const journal = journalOf(sb.mem);
   if (result < 0 || journal.length === 0) return result;
-  mutexLock(journal.commitMutex);
+  groupLock(journal.commitMutex);
   downWrite(journal.sem);
   if (journal.empty === 0) {
     checkpoint(sb);
@@ -167,7 +180,7 @@ export function freeze(sb: SuperBlock): number {
   }
   writeNeedsRecovery(sb, false);
   upWrite(journal.sem);
-  mutexUnlock(journal.commitMutex);
+  groupUnlock(journal.commitMutex, journal.running - 1);
   return 0;
 }
 

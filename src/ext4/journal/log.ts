@@ -60,11 +60,17 @@ export function logBlocks(journal: Journal, blocks: number, revokes: number): nu
 
 const isLittle = (mem: Memory, at: number): boolean => mem.u32[at >>> 2] === swapBytes(JOURNAL_MAGIC);
 
+/** Where the next block of the ring lies on the media. */
+function next(cursor: LogCursor): number {
+  const { sb, journal } = cursor;
+  const place = journalAddress(sb, journal, cursor.at);
+  cursor.at = cursor.at + 1 === journal.length ? journal.first : cursor.at + 1;
+  return place;
+}
+
 /** Copies a block of the memory to the next place of the ring. */
 function put(cursor: LogCursor, from: number, writer: Writer): void {
-  const { sb, journal } = cursor;
-  streamCopy(sb.mem, journalAddress(sb, journal, cursor.at), from, BLOCK_SIZE, writer);
-  cursor.at = cursor.at + 1 === journal.length ? journal.first : cursor.at + 1;
+  streamCopy(cursor.sb.mem, next(cursor), from, BLOCK_SIZE, writer);
 }
 
 /** Begins a block of the log's own, in the scratch. */
@@ -78,15 +84,15 @@ function begin({ sb, journal, sequence }: LogCursor, type: number): number {
   return at;
 }
 
-function putRecords(cursor: LogCursor, at: number, writer: Writer): void {
-  const { sb, journal } = cursor;
-  if (hasBlockSums(journal.incompat)) storeRecordsSum(sb.mem, at, recordsSum(sb.mem, journal.seed, at));
-  put(cursor, at, writer);
+/** Puts the checksum into a descriptor or a revoke block. */
+function sealRecords({ mem, incompat, seed }: Journal, at: number): void {
+  if (hasBlockSums(incompat)) storeRecordsSum(mem, at, recordsSum(mem, seed, at));
 }
 
 /** Writes the blocks whose earlier copies in the log must not be brought back. */
 export function writeRevokes(cursor: LogCursor): void {
   const { sb, journal } = cursor;
+  if (journal.revoked.count === 0) return;
   const { mem, blockCount } = sb;
   const size = recordSize(journal.incompat);
   let block = nextPage(journal.revoked, 0, blockCount);
@@ -99,30 +105,64 @@ export function writeRevokes(cursor: LogCursor): void {
       block = nextPage(journal.revoked, block + 1, blockCount);
     }
     RevokeHeader.of(mem, start).r_count = at - start;
-    putRecords(cursor, start, Writer.revoke);
+    sealRecords(journal, start);
+    put(cursor, start, Writer.revoke);
   }
 }
 
-/** Writes the buffers' bytes, with the descriptors that say whose they are. */
-export function writeBlocks(cursor: LogCursor, buffers: readonly Buffer[]): void {
+/** A block in the log. */
+interface Logged {
+  /** Where it belongs. */
+  readonly block: number;
+  /** Its copy's address on the media. */
+  readonly at: number;
+  /** It begins with the magic number, which the copy leaves out. */
+  readonly escaped: boolean;
+}
+
+/** A descriptor that is to be written, and the blocks that it names. */
+export interface Descriptor {
+  readonly at: number;
+  readonly blocks: readonly Logged[];
+}
+
+/** Copies the buffers' bytes into the log, and leaves room for the descriptors.  No handle runs. */
+export function writeBlocks(cursor: LogCursor, buffers: readonly Buffer[]): Descriptor[] {
   const each = tagsIn(cursor.journal.incompat);
+  const descriptors: Descriptor[] = [];
   for (let done = 0; done < buffers.length; done += each) {
-    writeDescriptor(cursor, buffers.slice(done, done + each));
+    const at = next(cursor);
+    const blocks = buffers.slice(done, done + each).map((buffer) => writeBlock(cursor, buffer));
+    descriptors.push({ at, blocks });
   }
+  return descriptors;
 }
 
-function writeDescriptor(cursor: LogCursor, buffers: readonly Buffer[]): void {
+function writeBlock(cursor: LogCursor, { block, data }: Buffer): Logged {
+  const { sb, journal } = cursor;
+  const escaped = isLittle(sb.mem, data);
+  const at = next(cursor);
+  streamCopy(sb.mem, at, escaped ? withoutMagic(journal, data) : data, BLOCK_SIZE, Writer.logged);
+  return { block, at, escaped };
+}
+
+/** Writes the descriptors, from what the log holds by now: handles may change the buffers again. */
+export function writeDescriptors(cursor: LogCursor, descriptors: readonly Descriptor[]): void {
+  for (const descriptor of descriptors) writeDescriptor(cursor, descriptor);
+}
+
+function writeDescriptor(cursor: LogCursor, { at, blocks }: Descriptor): void {
   const { sb, journal, sequence } = cursor;
   const { mem } = sb;
   const { incompat, seed } = journal;
   const start = begin(cursor, JournalBlock.descriptor);
   let tag = start + JournalHeader.size;
-  for (const [index, { block, data }] of buffers.entries()) {
+  for (const [index, { block, at: copy, escaped }] of blocks.entries()) {
     const flags =
-      (isLittle(mem, data) ? TagFlag.escape : 0) |
+      (escaped ? TagFlag.escape : 0) |
       (index === 0 ? 0 : TagFlag.sameUuid) |
-      (index === buffers.length - 1 ? TagFlag.last : 0);
-    const sum = hasBlockSums(incompat) ? taggedSum(mem, seed, sequence, asLogged(journal, data)) : 0;
+      (index === blocks.length - 1 ? TagFlag.last : 0);
+    const sum = hasBlockSums(incompat) ? taggedSum(mem, seed, sequence, copy) : 0;
     writeTag(mem, tag, incompat, block, flags, sum);
     tag += tagSize(incompat);
     if (index === 0) {
@@ -131,13 +171,12 @@ function writeDescriptor(cursor: LogCursor, buffers: readonly Buffer[]): void {
       tag += TAG_UUID;
     }
   }
-  putRecords(cursor, start, Writer.descriptor);
-  for (const { data } of buffers) put(cursor, asLogged(journal, data), Writer.logged);
+  sealRecords(journal, start);
+  streamCopy(mem, at, start, BLOCK_SIZE, Writer.descriptor);
 }
 
-/** The address of a block's bytes as the log has them: without the magic number that they may begin with. */
-function asLogged({ mem, scratchAt }: Journal, data: number): number {
-  if (!isLittle(mem, data)) return data;
+/** The address of a block's bytes without the magic number that they begin with. */
+function withoutMagic({ mem, scratchAt }: Journal, data: number): number {
   const copy = scratchAt + BLOCK_SIZE;
   mem.copy(copy, data, BLOCK_SIZE);
   mem.u32[copy >>> 2] = 0;

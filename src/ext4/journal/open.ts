@@ -1,6 +1,8 @@
 // The journal of a file system that is being mounted, taken into use after recovery.
 
 import { strideOf } from "../../machine/layout.ts";
+import { LockClass } from "../../locks/classes.ts";
+import { initGroupMutex } from "../../locks/group.ts";
 import { claimOwnBlocks } from "../group.ts";
 import { Incompat } from "../media/features.ts";
 import { JournalIncompat } from "../media/journal.ts";
@@ -34,7 +36,7 @@ export function openJournal(sb: SuperBlock, raw: RawSuperBlock): string | undefi
   journal.seed = log.seed;
   journal.incompat = featuresOf(sb, log.incompat);
   journal.running = log.sequence;
-  journal.committed = (log.sequence - 1) >>> 0;
+  initGroupMutex(journal.commitMutex, LockClass["journal.commitMutex"], log.sequence - 1);
   journal.head = log.first;
   journal.free = log.length - log.first;
   journal.empty = 1;

@@ -7,7 +7,7 @@
 //
 //   sem           shared: a handle is running; alone: the running transaction is being closed.  Protects `running`,
 //                 `revoked`
-//   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, committed, and the log on media
+//   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, and the log on media
 //   held          single bits: sb.allocMutex; emptied at the end of a commit, when nobody adds to that one
 //   all others    constant while mounted
 //
@@ -30,12 +30,12 @@ import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { initPageSet, PageSet } from "../../machine/pmem/page-set.ts";
 import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
-import { initMutex, Mutex } from "../../locks/mutex.ts";
+import { GroupMutex, initGroupMutex } from "../../locks/group.ts";
 import { initRwSem, RwSem } from "../../locks/rwsem.ts";
 
 const Journal = struct("journal", {
   sem: embed(RwSem),
-  commitMutex: embed(Mutex),
+  commitMutex: embed(GroupMutex), // its rounds are transactions: the last one that is durable
   length: u32, // blocks of the journal; 0: the file system has none
   first: u32, // of the ring
   incompat: u32, // features of its format
@@ -43,7 +43,6 @@ const Journal = struct("journal", {
   placesAt: u32, // where its blocks lie on the media
   placeCount: u32,
   running: u32, // sequence number of the running transaction
-  committed: u32, // of the last one that is durable
   head: u32, // the block of the ring where the next one goes
   free: u32, // blocks of the ring that no transaction needs any more
   empty: u32, // 1: the journal's superblock says that there is nothing in the ring
@@ -75,7 +74,7 @@ export function initJournal(mem: Memory): void {
   setRoot(mem, Root.handles, allocate(mem, Handle, TASK_SLOTS));
   const journal = journalOf(mem);
   initRwSem(journal.sem, LockClass["journal.sem"]);
-  initMutex(journal.commitMutex, LockClass["journal.commitMutex"]);
+  initGroupMutex(journal.commitMutex, LockClass["journal.commitMutex"], 0);
   journal.placesAt = allocate(mem, Place, MAX_PLACES);
   journal.scratchAt = allocateControl(mem, 2 * PAGE_SIZE);
   initPageSet(journal.revoked);
@@ -90,11 +89,6 @@ export function journalOf(mem: Memory): Journal {
 /** The handle of the current task, running or not. */
 export function currentHandle(mem: Memory): Handle {
   return viewAt(mem, Handle, rootAt(mem, Root.handles) + currentTask() * strideOf(Handle));
-}
-
-/** Whether a transaction comes after another, or is it; their numbers wrap.  kernel: tid_geq */
-export function isReached(sequence: number, wanted: number): boolean {
-  return ((sequence - wanted) | 0) >= 0;
 }
 
 /** How many blocks of metadata a transaction can have.  kernel: j_max_transaction_buffers */

@@ -6,10 +6,10 @@
 
 import type { Memory } from "../../machine/memory.ts";
 
-const SLICES = 4;
+const SLICES = 16;
 const slices = makeSlices();
 
-/** Table `k` (256 words each) advances a byte by `k` more bytes, so that four go at a time. */
+/** Table `k` (256 words each) advances a byte by `k` more bytes, so that sixteen go at a time. */
 function makeSlices(): Uint32Array {
   const table = new Uint32Array(SLICES * 256);
   for (let byte = 0; byte < 256; byte++) {
@@ -48,23 +48,31 @@ export function crc32(mem: Memory, seed: number, at: number, length: number): nu
 
 const oneByte = (crc: number, byte: number): number => (crc >>> 8) ^ (slices[(crc ^ byte) & 0xff] as number);
 
-function oneWord(crc: number, word: number): number {
-  const mixed = crc ^ word;
-  return (
-    (slices[768 + (mixed & 0xff)] as number) ^
-    (slices[512 + ((mixed >>> 8) & 0xff)] as number) ^
-    (slices[256 + ((mixed >>> 16) & 0xff)] as number) ^
-    (slices[mixed >>> 24] as number)
-  );
-}
+/** What four bytes come to that have `behind` more bytes behind them. */
+const shifted = (word: number, behind: number): number =>
+  (slices[(behind + 3) * 256 + (word & 0xff)] as number) ^
+  (slices[(behind + 2) * 256 + ((word >>> 8) & 0xff)] as number) ^
+  (slices[(behind + 1) * 256 + ((word >>> 16) & 0xff)] as number) ^
+  (slices[behind * 256 + (word >>> 24)] as number);
+
+const oneWord = (crc: number, word: number): number => shifted(crc ^ word, 0);
 
 /** Carries a crc32c on over a range of the memory. */
 export function crc32c(mem: Memory, seed: number, at: number, length: number): number {
-  let crc = seed;
+  const { i32 } = mem;
+  let crc = seed | 0;
   let here = at;
   const end = at + length;
   while (here < end && (here & 3) !== 0) crc = oneByte(crc, mem.u8[here++] as number);
-  for (; here + 4 <= end; here += 4) crc = oneWord(crc, mem.u32[here >>> 2] as number);
+  for (; here + 16 <= end; here += 16) {
+    const word = here >>> 2;
+    crc =
+      shifted((i32[word] as number) ^ crc, 12) ^
+      shifted(i32[word + 1] as number, 8) ^
+      shifted(i32[word + 2] as number, 4) ^
+      shifted(i32[word + 3] as number, 0);
+  }
+  for (; here + 4 <= end; here += 4) crc = oneWord(crc, i32[here >>> 2] as number);
   while (here < end) crc = oneByte(crc, mem.u8[here++] as number);
   return crc >>> 0;
 }
