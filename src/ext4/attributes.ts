@@ -1,4 +1,4 @@
-// Attributes that programs set: permissions and times.  And what the file system says of itself.
+// Attributes that programs set: permissions, owners and times.  And what the file system says of itself.
 
 import { Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
@@ -30,20 +30,14 @@ const LAST_SHORT_SECOND = 2 ** 31 - 1;
 
 const FIXED = InodeFlag.append | InodeFlag.immutable;
 
-/** Sets the permission bits.  Takes the rwsem.  -EPERM.  kernel: notify_change, ext4_setattr */
-export function setPermissions(inode: Inode, permissions: number): number {
-  if ((inode.flags & FIXED) !== 0) return -Errno.EPERM;
+/** Changes an inode in a handle of its own.  Takes the rwsem. */
+function changeAttributes(inode: Inode, change: (handle: Handle) => number): number {
   const sb = superBlock(inode.mem);
   downWrite(inode.rwsem);
   const handle = journalStart(sb, creditsFor(sb).inode);
   let result = typeof handle === "number" ? handle : 0;
   if (typeof handle !== "number") {
-    result = beginInodeChange(handle, inode);
-    if (result === 0) {
-      inode.mode = (inode.mode & Mode.type) | (permissions & Mode.permissions);
-      rawInode(inode).i_mode = inode.mode;
-      result = setTimes(handle, inode, false);
-    }
+    result = change(handle);
     const stopped = journalStop(handle);
     result ||= stopped;
   }
@@ -51,22 +45,54 @@ export function setPermissions(inode: Inode, permissions: number): number {
   return result;
 }
 
-/** Sets when the data was used and changed last.  Takes the rwsem.  -EPERM.  kernel: vfs_utimes */
+/** Sets the permission bits.  -EPERM.  kernel: notify_change, ext4_setattr */
+export function setPermissions(inode: Inode, permissions: number): number {
+  if ((inode.flags & FIXED) !== 0) return -Errno.EPERM;
+  return changeAttributes(inode, (handle) => putPermissions(handle, inode, permissions));
+}
+
+/** Inside a handle, with the rwsem. */
+function putPermissions(handle: Handle, inode: Inode, permissions: number): number {
+  const error = beginInodeChange(handle, inode);
+  if (error < 0) return error;
+  inode.mode = (inode.mode & Mode.type) | (permissions & Mode.permissions);
+  rawInode(inode).i_mode = inode.mode;
+  return setTimes(handle, inode, false);
+}
+
+/** What leaves an owner as it is. */
+export const SAME_OWNER = 0xffff_ffff;
+
+/**
+ * Sets user and group.  What is no directory loses the set-user-ID bit, and the set-group-ID bit where its group
+ * may execute it: for root, too.  -EPERM.  kernel: chown_common
+ */
+export function setOwner(inode: Inode, user: number, group: number): number {
+  const keeps = user === SAME_OWNER && group === SAME_OWNER;
+  if (!keeps && (inode.flags & FIXED) !== 0) return -Errno.EPERM;
+  return changeAttributes(inode, (handle) => {
+    const error = putPermissions(handle, inode, withoutPrivileges(inode.mode));
+    if (error < 0) return error;
+    const raw = rawInode(inode);
+    if (user !== SAME_OWNER) [raw.i_uid, raw.i_uid_high] = [user & 0xffff, user >>> 16];
+    if (group !== SAME_OWNER) [raw.i_gid, raw.i_gid_high] = [group & 0xffff, group >>> 16];
+    return 0;
+  });
+}
+
+/** kernel: setattr_should_drop_suidgid */
+function withoutPrivileges(mode: number): number {
+  if ((mode & Mode.type) === Mode.directory) return mode;
+  const drops = Mode.setUser | ((mode & Mode.groupExecutes) === 0 ? 0 : Mode.setGroup);
+  return mode & ~drops;
+}
+
+/** Sets when the data was used and changed last.  -EPERM.  kernel: vfs_utimes */
 export function setAccessTimes(inode: Inode, accessed: NewTime, modified: NewTime): number {
   if (accessed === "omit" && modified === "omit") return 0;
   const touches = accessed === "now" && modified === "now";
   if ((inode.flags & (touches ? InodeFlag.immutable : FIXED)) !== 0) return -Errno.EPERM;
-  const sb = superBlock(inode.mem);
-  downWrite(inode.rwsem);
-  const handle = journalStart(sb, creditsFor(sb).inode);
-  let result = typeof handle === "number" ? handle : 0;
-  if (typeof handle !== "number") {
-    result = putTimes(handle, inode, accessed, modified);
-    const stopped = journalStop(handle);
-    result ||= stopped;
-  }
-  upWrite(inode.rwsem);
-  return result;
+  return changeAttributes(inode, (handle) => putTimes(handle, inode, accessed, modified));
 }
 
 function putTimes(handle: Handle, inode: Inode, accessed: NewTime, modified: NewTime): number {

@@ -61,6 +61,9 @@ export const Call = {
   utimens: 34, // data: the path
   futimens: 35,
   statfs: 36, // data: the path
+  chown: 37, // data: the path
+  lchown: 38, // data: the path
+  fchown: 39,
 } as const;
 export type Call = (typeof Call)[keyof typeof Call];
 

@@ -176,6 +176,9 @@ describe("records of calls", () => {
     sys.readlink("/symlink");
     sys.chmod("/file", 0o600);
     sys.fchmod(fd, 0o644);
+    sys.chown("/file", 1, 1);
+    sys.lchown("/file", 2, 2);
+    sys.fchown(fd, 0, 0);
     sys.utimens("/file", 1, 2);
     sys.futimens(fd, "now", "omit");
     sys.statfs("/");

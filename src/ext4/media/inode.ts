@@ -66,7 +66,9 @@ export const Mode = {
   fifo: 0x1000,
   permissions: 0x0fff,
   ofDirectories: 0x03ff, // what mkdir can ask for
+  setUser: 0x0800,
   setGroup: 0x0400,
+  groupExecutes: 0x0008,
 } as const;
 
 export const InodeFlag = {

@@ -22,6 +22,8 @@ export function callWords(call: RecordedCall, file: string): string {
     case Call.mkdir:
     case Call.rmdir:
     case Call.chmod:
+    case Call.chown:
+    case Call.lchown:
     case Call.utimens:
     case Call.statfs:
       return `${name} ${Buffer.from(call.data).toString()}`;

@@ -3,7 +3,9 @@
 import {
   type FileSystemStat,
   type NewTime,
+  SAME_OWNER,
   setAccessTimes,
+  setOwner,
   setPermissions,
   statOfFileSystem,
 } from "../../ext4/attributes.ts";
@@ -88,6 +90,45 @@ export function changeModeOf(
   if (typeof file === "number") return file;
   if (record !== undefined) recordFile(record, caller.inode(file), 0, 0);
   const result = setPermissions(caller.inode(file), mode);
+  caller.release(file);
+  return result;
+}
+
+/** An owner as the kernel's type holds it, -1 being the largest; undefined for a number that it cannot hold. */
+function ownerOf(value: number): number | undefined {
+  if (!Number.isInteger(value) || value < -1 || value > SAME_OWNER) return undefined;
+  return value === -1 ? SAME_OWNER : value;
+}
+
+/** Sets the owners of what a path names.  Returns 0 or an error number.  kernel: do_fchownat */
+export function changeOwnerAt(
+  caller: Caller,
+  record: CallRecord | undefined,
+  path: Path,
+  owners: readonly [user: number, group: number],
+  follow: boolean,
+): number {
+  const [user, group] = owners.map(ownerOf);
+  if (user === undefined || group === undefined) return -Errno.EINVAL;
+  const inode = walk(superBlock(caller.mem), path, follow);
+  if (typeof inode === "number") return inode;
+  if (record !== undefined) recordFile(record, inode, 0, 0);
+  return putInode(inode, setOwner(inode, user, group));
+}
+
+/** The same of an open file. */
+export function changeOwnerOf(
+  caller: Caller,
+  record: CallRecord | undefined,
+  fd: number,
+  owners: readonly [user: number, group: number],
+): number {
+  const [user, group] = owners.map(ownerOf);
+  if (user === undefined || group === undefined) return -Errno.EINVAL;
+  const file = caller.file(fd);
+  if (typeof file === "number") return file;
+  if (record !== undefined) recordFile(record, caller.inode(file), 0, 0);
+  const result = setOwner(caller.inode(file), user, group);
   caller.release(file);
   return result;
 }

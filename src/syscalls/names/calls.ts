@@ -11,6 +11,8 @@ import { Call } from "../record.ts";
 import {
   changeModeAt,
   changeModeOf,
+  changeOwnerAt,
+  changeOwnerOf,
   changeTimesAt,
   changeTimesOf,
   statDescriptor,
@@ -164,6 +166,37 @@ export class NameCalls {
     checkNumber("mode", mode);
     const record = this.#door.begin(Call.fchmod);
     this.#door.finish(Call.fchmod, record, changeModeOf(this.#door.caller, record, fd, mode));
+  }
+
+  /**
+   * Sets user and group of the file at a path; -1 leaves one as it is.  As for root: what is no directory loses
+   * the set-user-ID bit.
+   */
+  chown(path: Path, uid: number, gid: number): void {
+    this.#chown(Call.chown, path, uid, gid, true);
+  }
+
+  /** The same; of a symlink itself where the path names one. */
+  lchown(path: Path, uid: number, gid: number): void {
+    this.#chown(Call.lchown, path, uid, gid, false);
+  }
+
+  /** The same of an open file. */
+  fchown(fd: number, uid: number, gid: number): void {
+    checkNumber("fd", fd);
+    checkNumber("uid", uid);
+    checkNumber("gid", gid);
+    const record = this.#door.begin(Call.fchown);
+    this.#door.finish(Call.fchown, record, changeOwnerOf(this.#door.caller, record, fd, [uid, gid]));
+  }
+
+  #chown(call: Call, path: Path, uid: number, gid: number, follow: boolean): void {
+    checkPath("path", path);
+    checkNumber("uid", uid);
+    checkNumber("gid", gid);
+    const record = this.#door.begin(call, path);
+    const result = changeOwnerAt(this.#door.caller, record, path, [uid, gid], follow);
+    this.#door.finish(call, record, result, path);
   }
 
   /**

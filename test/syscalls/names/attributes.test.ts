@@ -5,6 +5,7 @@ import { rawInode } from "../../../src/ext4/inode.ts";
 import { iput } from "../../../src/ext4/inodes/cache.ts";
 import { walk } from "../../../src/ext4/names/path.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
+import { header } from "../../../src/machine/layout.ts";
 import { MIB } from "../../../src/machine/limits.ts";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
@@ -41,6 +42,28 @@ test("times are kept to the nanosecond and to the year 2446, and become the near
   sys.utimens("/file", "omit", -1.5);
   expect(sys.stat("/file")).toMatchObject({ atimeMs: 15_032_385_535_000, mtimeMs: -1500 });
   expect(codeOf(() => sys.utimens("/file", NaN, 0))).toBe("EINVAL");
+});
+
+test("owners have 32 bits on the media; who is given a file has no rights of its owner's through it", () => {
+  const fd = sys.open("/owned", "w");
+  sys.fchmod(fd, 0o6755);
+  const { ctimeMs } = sys.fstat(fd);
+  header(mem).seconds += 1;
+  sys.fchown(fd, 100_000, 0xffff_fffe);
+  sys.fsync(fd);
+  const stat = debugfs(imageNow(superBlock(mem)), "stat /owned");
+  expect(stat).toMatch(/Mode: {2}0755 /);
+  expect(stat).toMatch(/User: 100000 +Group: -2 /);
+  expect(sys.fstat(fd)).toMatchObject({ ctimeMs: ctimeMs + 1000, mtimeMs: ctimeMs });
+  for (const bad of [-2, 2 ** 32, 0.5, NaN])
+    expect(
+      codeOf(() => sys.fchown(fd, bad, 0)),
+      `${bad}`,
+    ).toBe("EINVAL");
+  expect(codeOf(() => sys.fchown(99, 0, 0))).toBe("EBADF");
+  sys.fchown(fd, -1, 0xffff_ffff);
+  expect(sys.fstat(fd)).toMatchObject({ uid: 100_000, gid: 0xffff_fffe });
+  sys.close(fd);
 });
 
 test("a file has 65,000 names at most, and so many directories a directory without an index", () => {

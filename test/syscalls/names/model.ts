@@ -5,6 +5,7 @@ import type { World } from "./worlds.ts";
 interface Directory {
   readonly kind: "directory";
   mode: number;
+  owners: [uid: number, gid: number];
   parent: Directory;
   readonly entries: Map<string, Node>;
 }
@@ -12,6 +13,7 @@ interface Directory {
 interface File {
   readonly kind: "file" | "symlink";
   mode: number;
+  owners: [uid: number, gid: number];
   links: number;
   /** What it holds; of a symlink, where it points to. */
   text: string;
@@ -64,7 +66,7 @@ export class Model implements World {
   }
 
   symlink(target: string, path: string): void {
-    this.#make(path, () => ({ kind: "symlink", mode: 0o777, links: 1, text: target }));
+    this.#make(path, () => ({ kind: "symlink", mode: 0o777, owners: [0, 0], links: 1, text: target }));
   }
 
   link(existing: string, path: string): void {
@@ -124,7 +126,13 @@ export class Model implements World {
   #write(path: string, change: (text: string) => string): void {
     const { directory, name, node } = this.#find(path, true);
     if (node?.kind === "directory") fail("EISDIR");
-    const file: File = (node as File | undefined) ?? { kind: "file", mode: 0o644, links: 1, text: "" };
+    const file: File = (node as File | undefined) ?? {
+      kind: "file",
+      mode: 0o644,
+      owners: [0, 0],
+      links: 1,
+      text: "",
+    };
     file.text = change(file.text);
     directory.entries.set(name, file);
   }
@@ -168,6 +176,25 @@ export class Model implements World {
     this.#existing(path).mode = mode;
   }
 
+  #give(node: Node, uid: number, gid: number): void {
+    if (uid !== -1) node.owners[0] = uid;
+    if (gid !== -1) node.owners[1] = gid;
+    if (node.kind !== "directory") node.mode &= ~0o4000;
+    if (node.kind !== "directory" && (node.mode & 0o010) !== 0) node.mode &= ~0o2000;
+  }
+
+  chown(path: string, uid: number, gid: number): void {
+    this.#give(this.#existing(path), uid, gid);
+  }
+
+  lchown(path: string, uid: number, gid: number): void {
+    this.#give(this.#existing(path, false), uid, gid);
+  }
+
+  owners(path: string): [number, number] {
+    return [...this.#existing(path, false).owners];
+  }
+
   utimens(): void {
     throw new Error("the model keeps no times");
   }
@@ -178,7 +205,7 @@ export class Model implements World {
 }
 
 function newDirectory(parent: Directory | undefined, mode: number): Directory {
-  const directory = { kind: "directory", mode, entries: new Map() } as unknown as Directory;
+  const directory = { kind: "directory", mode, owners: [0, 0], entries: new Map() } as unknown as Directory;
   directory.parent = parent ?? directory;
   return directory;
 }

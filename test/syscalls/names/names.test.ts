@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
 import { bootKernel, codeOf } from "../../support/kernel.ts";
-import { answersOf, empty, type NameCall, nodeWorld, sysWorld } from "./worlds.ts";
+import { answersOf, empty, isRoot, type NameCall, nodeWorld, sysWorld } from "./worlds.ts";
 
 const long = "n".repeat(255);
 
@@ -228,6 +228,40 @@ const sequences: Record<string, NameCall[]> = {
     ["times", "/d"],
   ],
 };
+
+/** What only root may do. */
+const rootSequences: Record<string, NameCall[]> = {
+  owners: [
+    ["put", "/a", "x"],
+    ["mkdir", "/d"],
+    ["symlink", "a", "/s"],
+    ...[0o6755, 0o6745, 0o2644].flatMap((mode): NameCall[] => [
+      ["chmod", "/a", mode],
+      ["chown", "/s", 1000, 70_000],
+      ["stat", "/a"],
+      ["owners", "/a"],
+      ["owners", "/s"],
+    ]),
+    ["chmod", "/a", 0o6755],
+    ["chown", "/a", -1, -1],
+    ["stat", "/a"],
+    ["chown", "/a", -1, 0],
+    ["owners", "/a"],
+    ["lchown", "/s", 4_294_967_294, -1],
+    ["owners", "/s"],
+    ["chmod", "/d", 0o6770],
+    ["chown", "/d", 1, 5],
+    ["stat", "/d"],
+    ["mkdir", "/d/e"],
+    ["owners", "/d/e"],
+    ["put", "/d/f", ""],
+    ["owners", "/d/f"],
+    ["chown", "/no", 0, 0],
+    ["chown", "/a/b", 0, 0],
+    ["chown", "", 0, 0],
+  ],
+};
+if (isRoot) Object.assign(sequences, rootSequences);
 
 let umask = 0;
 beforeAll(() => {

@@ -14,7 +14,7 @@ import { imageNow } from "../../ext4/model.ts";
 import { e2fsck } from "../../support/e2fsprogs.ts";
 import { bootKernel } from "../../support/kernel.ts";
 import { Model } from "./model.ts";
-import { answersOf, empty, type NameCall, nodeWorld, sysWorld, type World } from "./worlds.ts";
+import { answersOf, empty, isRoot, type NameCall, nodeWorld, sysWorld, type World } from "./worlds.ts";
 
 const name = fc.constantFrom("a", "b", "c");
 const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => `/${names.join("/")}`);
@@ -22,6 +22,11 @@ const target = fc.constantFrom("a", "b", "a/b", "b/c/a", "c");
 const text = fc
   .tuple(fc.constantFrom("x", "yz", "0123456789"), fc.nat(900))
   .map(([word, n]) => word.repeat(n));
+
+const id = fc.constantFrom(-1, 0, 1000, 70_000);
+const gift = fc
+  .tuple(fc.constantFrom("chown", "lchown"), path, id, id)
+  .map(([call, p, uid, gid]): NameCall => [call, p, uid, gid]);
 
 const calls = (flags: fc.Arbitrary<number>): fc.Arbitrary<NameCall> =>
   fc.oneof(
@@ -38,6 +43,7 @@ const calls = (flags: fc.Arbitrary<number>): fc.Arbitrary<NameCall> =>
       weight: 1,
       arbitrary: fc.tuple(path, fc.constantFrom(0o600, 0o4755)).map(([p, m]): NameCall => ["chmod", p, m]),
     },
+    ...(isRoot ? [{ weight: 2, arbitrary: gift }] : []),
     { weight: 2, arbitrary: path.map((p): NameCall => ["get", p]) },
     { weight: 1, arbitrary: path.map((p): NameCall => ["stat", p]) },
   );
@@ -46,7 +52,7 @@ const calls = (flags: fc.Arbitrary<number>): fc.Arbitrary<NameCall> =>
 function treeOf(world: World, directory = ""): unknown[] {
   return world.list(directory || "/").flatMap((entry) => {
     const here = `${directory}/${entry}`;
-    const stat = world.lstat(here);
+    const stat = [...world.lstat(here), ...(isRoot ? world.owners(here) : [])];
     const type = (stat[0] as number) & 0o170000;
     if (type === 0o040000) return [[here, stat], ...treeOf(world, here)];
     return [[here, stat, type === 0o120000 ? world.readlink(here) : world.get(here)]];

@@ -4,6 +4,8 @@
 import {
   appendFileSync,
   chmodSync,
+  chownSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -46,6 +48,10 @@ export interface World {
   stat(path: string): Shown;
   lstat(path: string): Shown;
   chmod(path: string, mode: number): void;
+  chown(path: string, uid: number, gid: number): void;
+  lchown(path: string, uid: number, gid: number): void;
+  /** User and group of what a path names, not following it. */
+  owners(path: string): [uid: number, gid: number];
   utimens(path: string, accessed: number, modified: number): void;
   times(path: string): [number, number];
 }
@@ -66,10 +72,14 @@ export function answersOf(world: World, calls: readonly NameCall[]): unknown[] {
 const isDirectory = (mode: number): boolean => (mode & 0o170000) === 0o040000;
 const shown = ({ mode, size, nlink }: { mode: number; size: number; nlink: number }): Shown =>
   isDirectory(mode) ? [mode] : [mode, size, nlink];
+const owners = ({ uid, gid }: { uid: number; gid: number }): [number, number] => [uid, gid];
 const seconds = ({ atimeMs, mtimeMs }: { atimeMs: number; mtimeMs: number }): [number, number] => [
   atimeMs / 1000,
   mtimeMs / 1000,
 ];
+
+/** Whether Linux lets us give files away: then its answers are those to compare with. */
+export const isRoot = process.getuid?.() === 0;
 
 /** Our system calls. */
 export function sysWorld(sys: Sys): World {
@@ -106,6 +116,9 @@ export function sysWorld(sys: Sys): World {
     stat: (path) => shown(sys.stat(path)),
     lstat: (path) => shown(sys.lstat(path)),
     chmod: (path, mode) => sys.chmod(path, mode),
+    chown: (path, uid, gid) => sys.chown(path, uid, gid),
+    lchown: (path, uid, gid) => sys.lchown(path, uid, gid),
+    owners: (path) => owners(sys.lstat(path)),
     utimens: (path, accessed, modified) => sys.utimens(path, accessed, modified),
     times: (path) => seconds(sys.stat(path)),
   };
@@ -131,6 +144,9 @@ export function nodeWorld(): World & { remove(): void } {
     stat: (path) => shown(statSync(under(path))),
     lstat: (path) => shown(lstatSync(under(path))),
     chmod: (path, mode) => chmodSync(under(path), mode),
+    chown: (path, uid, gid) => chownSync(under(path), uid, gid),
+    lchown: (path, uid, gid) => lchownSync(under(path), uid, gid),
+    owners: (path) => owners(lstatSync(under(path))),
     utimens: (path, accessed, modified) => utimesSync(under(path), accessed, modified),
     times: (path) => seconds(statSync(under(path))),
     remove: () => rmSync(root, { recursive: true }),
