@@ -18,6 +18,7 @@ import { DOMAINS } from "./crash/text.ts";
 import { shardOf } from "./explore.ts";
 import { coreCount } from "./host/cores.ts";
 import type { ShardReport } from "./run/shard.ts";
+import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
@@ -86,9 +87,10 @@ export async function crashWith(
   if (!DOMAINS.includes(domain)) {
     throw new UsageError(`there is no domain ${shown(domain)}; there are ${list(DOMAINS)}`);
   }
-  const scenario = await loadScenario(given);
+  const loaded = await loadScenario(given);
   const design = await loadDesign(options.design);
-  const machine = { ...scenario.options, ...checkOptions(options.options) };
+  const machine = { ...loaded.options, ...checkOptions(options.options) };
+  const scenario = withKjournald(loaded, machine);
   const shards = wholeNumber("workers", options.workers ?? coreCount, 1, 64);
   const maxLines = wholeNumber("maxLines", options.maxLines ?? 8, 0, 16);
   const plan = { domain, maxLines, nested, shards };

@@ -14,6 +14,7 @@ import { allocateResults } from "./run/results.ts";
 import type { SearchWork, ShardOrder, ShardReport } from "./run/shard.ts";
 import { STRATEGIES, type SearchStrategy } from "./run/strategies.ts";
 import type { Violation } from "./run/violation.ts";
+import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
@@ -94,10 +95,11 @@ export async function exploreWith(
     throw new UsageError(`explore takes { design, strategy, … }, not ${shown(options)}`);
   }
   knownKeys("explore", options, ["design", ...SEARCH_KEYS]);
-  const scenario = await loadScenario(given);
+  const loaded = await loadScenario(given);
   const design = await loadDesign(options.design);
+  const machineOptions = { ...loaded.options, ...checkOptions(options.options) };
+  const scenario = withKjournald(loaded, machineOptions);
   const work = checkSearch(options, taskNames(scenario).length);
-  const machineOptions = { ...scenario.options, ...checkOptions(options.options) };
   const jobs = new Jobs<ShardReport>(crews, options);
   const done = await jobs.run(
     work.map((part) => shardOf(scenario, design, machineOptions, part)),

@@ -41,6 +41,11 @@ export async function boot(options: BootOptions): Promise<Machine> {
   }
   const { design } = await loadDesign(options.design);
   const checked = checkOptions(options.options);
+  if (checked.kjournald !== undefined) {
+    throw new UsageError(
+      "kjournald is a task, for explore, crash and stress; a machine of one thread has none",
+    );
+  }
   const size = checkSize(options.size);
   const image = await readImage(options.image);
   const mem = bootMemory({ image, size, options: { ...design.options, ...checked } });

@@ -11,6 +11,8 @@ export interface MachineOptions {
   extent_max_zeroout_kb?: number;
   /** 1: blocks are allocated as Linux does, with preallocation, and freed ones are used again after a commit; default what the design says, or 0. */
   mballoc?: number;
+  /** A task of that name commits the running transaction so many times, at any moment; default 0: only calls commit. */
+  kjournald?: number;
   /** Bytes of data copied between two steps, a power of two from 64 to 4096; default 4096. */
   piece?: number;
   /** Whether locks check their order while they are taken; default 1, 0 switches it off. */
@@ -20,6 +22,7 @@ export interface MachineOptions {
 const check: Record<keyof MachineOptions, (value: unknown) => number> = {
   extent_max_zeroout_kb: (value) => wholeNumber("extent_max_zeroout_kb", value, 0, 32_768),
   mballoc: (value) => wholeNumber("mballoc", value, 0, 1),
+  kjournald: (value) => wholeNumber("kjournald", value, 0, 16),
   piece(value) {
     const piece = wholeNumber("piece", value, MIN_PIECE, PAGE_SIZE);
     if ((piece & (piece - 1)) === 0) return piece;

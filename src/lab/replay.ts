@@ -12,6 +12,7 @@ import { optionsFromText } from "./options.ts";
 import { parseFailure } from "./crash/text.ts";
 import type { CrashReplayWork, ReplayWork, ShardReport } from "./run/shard.ts";
 import type { Violation } from "./run/violation.ts";
+import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 
@@ -49,12 +50,13 @@ export async function replay(
   knownKeys("replay", options, ["schedule", "design", "times", "timeout", "signal"]);
   checkJobOptions(options);
   const schedule = parseSchedule(options.schedule);
-  const scenario = await loadScenario(given ?? schedule.scenario);
+  const loaded = await loadScenario(given ?? schedule.scenario);
   const design = await loadDesign(options.design ?? schedule.design);
-  refuseOther("scenario", schedule.scenario, scenario.name);
+  refuseOther("scenario", schedule.scenario, loaded.name);
   refuseOther("design", schedule.design, design.design.name);
-  const turns = turnsOf(schedule, taskNames(scenario));
   const machine = optionsFromText(schedule.options as Record<string, string>);
+  const scenario = withKjournald(loaded, machine);
+  const turns = turnsOf(schedule, taskNames(scenario));
   const times = wholeNumber("times", options.times ?? 1, 1, 1_000_000);
   const crews = new Crews();
   try {

@@ -10,6 +10,7 @@ import { loadDesign, loadScenario, placeOf } from "./load.ts";
 import { checkOptions, type MachineOptions } from "./options.ts";
 import { allocateResults } from "./run/results.ts";
 import { makeRounds, type FreeViolation, type RoundsOrder, type RoundsReport } from "./run/rounds.ts";
+import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 import { checkWeights, workloadScenario, type Weights, type Workload } from "./workload.ts";
@@ -76,8 +77,9 @@ export async function stress(options: StressOptions): Promise<StressResult> {
   if (typeof chaos !== "number" || !(chaos >= 0 && chaos <= 1)) {
     throw new UsageError(`chaos is a share of steps from 0 to 1, not ${shown(chaos)}`);
   }
-  const scenario = "weights" in given ? workloadScenario(given, () => 0) : given;
-  const machine = { ...scenario.options, ...checkOptions(options.options) };
+  const loaded = "weights" in given ? workloadScenario(given, () => 0) : given;
+  const machine = { ...loaded.options, ...checkOptions(options.options) };
+  const scenario = withKjournald(loaded, machine);
   const tasks = taskNames(scenario);
   const limit = wholeNumber("rounds", options.rounds ?? MAX_ROUNDS, 1, MAX_ROUNDS);
   const seed = wholeNumber("seed", options.seed ?? 1, 0, 2 ** 32 - 1);

@@ -20,7 +20,7 @@
 import { Op } from "../machine/cpu.ts";
 import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
-import { commute, Conflicts } from "./conflicts.ts";
+import { Conflicts } from "./conflicts.ts";
 import { lowest, turnsOfLog, type Plan, type Turn } from "./decide.ts";
 import type { StepLog } from "./state.ts";
 
@@ -30,6 +30,8 @@ export interface ExhaustiveOptions {
   maxSteps: number;
   /** False tries preemptions before every step: to check the reduction, for small programs. */
   reduce?: boolean;
+  /** Whether power failures are looked for: then the order of fences and stores to the media matters. */
+  durable?: boolean;
 }
 
 /** Where a run is to leave the one it is like: before step `at`, `task` is picked instead. */
@@ -69,7 +71,7 @@ export class Exhaustive {
   #bounded = false;
 
   constructor(mem: Memory, taskCount: number, options: ExhaustiveOptions) {
-    this.#conflicts = new Conflicts(mem, taskCount);
+    this.#conflicts = new Conflicts(mem, taskCount, options.durable);
     this.#options = options;
     this.#reduce = options.reduce ?? true;
     // Without a bound there is no end to approach step by step.
@@ -152,13 +154,14 @@ export class Exhaustive {
     if (before === undefined || log.task(step) === before.task) return true;
     // Who wakes may take a lock whose address it announced before it slept.
     if (log.op(step) === Op.park) return true;
-    return this.#conflicts.place(log.address(step)) === before.place && !commute(log.op(step), before.op);
+    const place = this.#conflicts.place(log.address(step));
+    return !this.#conflicts.commute(log.op(step), place, before.op, before.place);
   }
 
   #worthPreempting(log: StepLog, step: number, cost: number): boolean {
     const place = this.#conflicts.place(log.address(step));
     if (this.#reduce && !this.#conflicts.known(log.task(step), log.op(step), place)) {
-      this.#leftOut.add(place);
+      for (const each of this.#conflicts.places(log.op(step), place)) this.#leftOut.add(each);
       return false;
     }
     if (cost < this.#bound) return true;

@@ -63,7 +63,7 @@ export function commit(sb: SuperBlock): number {
   // is in the one before.
   const wanted = changed ? journal.running : journal.running - 1;
   let result = journal.error === 0 ? 0 : -Errno.EROFS;
-  while (result === 0 && groupLockFor(journal.commitMutex, wanted)) {
+  if (result === 0 && groupLockFor(journal.commitMutex, wanted)) {
     result = journal.error === 0 ? commitRunning(sb, journal) : -Errno.EROFS;
     groupUnlock(journal.commitMutex, journal.running - 1);
   }

@@ -14,15 +14,15 @@ import type { Memory } from "../../machine/memory.ts";
 import { struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { ChaosEngine } from "../../sched/chaos.ts";
 import { Halt, readMessage, writeMessage } from "../../sched/state.ts";
-import { Sys } from "../../syscalls/sys.ts";
 import { serveFaults } from "../../xip/fault.ts";
 import { loadDesign, loadScenario } from "../load.ts";
 import type { MachineOptions } from "../options.ts";
 import { recordedCalls } from "../oracles/history.ts";
 import type { Finding, PromiseName } from "../oracles/promises.ts";
-import { processesOf, taskNames, type Scenario } from "../scenario.ts";
+import { taskNames } from "../scenario.ts";
 import { workloadScenario, type Workload } from "../workload.ts";
 import { askedToStop, controlAt } from "./control.ts";
+import { bodyOf, withKjournald } from "./kjournald.ts";
 import { Judge } from "./judge.ts";
 import { overlapText } from "../report/overlap.ts";
 import { storeResult } from "./results.ts";
@@ -85,21 +85,21 @@ export async function runRounds(
   order: RoundsOrder,
 ): Promise<RoundsReport | undefined> {
   const rounds = Rounds.of(mem, order.rounds);
-  const scenario =
+  const given =
     typeof order.scenario === "string"
       ? await loadScenario(order.scenario)
       : workloadScenario(order.scenario, () => rounds.round);
+  const scenario = withKjournald(given, order.options);
   const { design } = await loadDesign(order.design);
   serveFaults(mem, design);
   const names = taskNames(scenario);
-  const body = scenario.tasks[names[task] as string] as Scenario["tasks"][string];
-  const sys = new Sys(mem, design, processesOf(scenario)[task] as number);
+  const body = bodyOf(mem, design, scenario, order.options, task);
   const engine = new ChaosEngine(mem, task, { seed: order.seed, rate: order.chaos, names });
   const run = (): void => {
     meet(rounds, taskCount);
     const before = runAs(task, engine);
     try {
-      storeResult(mem, order.results, task, body(sys));
+      storeResult(mem, order.results, task, body());
     } catch (error) {
       fail(rounds, task, error);
     }

@@ -5,16 +5,15 @@ import { Halted } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
 import type { Turn } from "../../sched/decide.ts";
 import { follow } from "../../sched/session.ts";
-import { Sys } from "../../syscalls/sys.ts";
 import { serveFaults } from "../../xip/fault.ts";
 import { loadDesign, loadScenario } from "../load.ts";
 import type { MachineOptions } from "../options.ts";
-import { processesOf, taskNames, type Scenario } from "../scenario.ts";
 import { CrashLead } from "../crash/lead.ts";
 import type { CrashPlan, Failure, RunStates } from "../crash/states.ts";
 import type { PromiseName } from "../oracles/promises.ts";
 import { askedToStop, controlAt, runLimit, type Control } from "./control.ts";
 import { runTwice } from "./determinism.ts";
+import { bodyOf, withKjournald } from "./kjournald.ts";
 import { Judge } from "./judge.ts";
 import { Lead } from "./lead.ts";
 import { storeResult } from "./results.ts";
@@ -90,14 +89,12 @@ export async function runShard(
   taskCount: number,
   order: ShardOrder,
 ): Promise<ShardReport | undefined> {
-  const scenario = await loadScenario(order.scenario);
+  const scenario = withKjournald(await loadScenario(order.scenario), order.options);
   const { design } = await loadDesign(order.design);
   serveFaults(mem, design);
-  const name = taskNames(scenario)[task] as string;
-  const run = scenario.tasks[name] as Scenario["tasks"][string];
-  const sys = new Sys(mem, design, processesOf(scenario)[task] as number);
+  const run = bodyOf(mem, design, scenario, order.options, task);
   const body = (): unknown => {
-    const result = run(sys);
+    const result = run();
     // A promise is refused by the engine; it could not be stored either.
     if (!isPromise(result)) storeResult(mem, order.results, task, result);
     return result;
@@ -177,7 +174,7 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
 
 /** Runs schedules, and lets the power fail everywhere in each, until something breaks. */
 function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardReport {
-  const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work);
+  const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work, true);
   const crashes = new CrashLead(lead, work.plan);
   const seen: RunStates[] = [];
   const goesOn = (): boolean => {

@@ -31,13 +31,16 @@ export interface Chooser {
   readonly schedules: number | undefined;
 }
 
-export function chooserOf(mem: Memory, tasks: number, plan: SearchPlan): Chooser {
+/** `durable`: for power failures, which tell orders apart that programs cannot. */
+export function chooserOf(mem: Memory, tasks: number, plan: SearchPlan, durable = false): Chooser {
   const { strategy } = plan;
-  return strategy === "exhaustive" ? exhaustive(mem, tasks, plan) : new SeededChooser(plan, strategy);
+  return strategy === "exhaustive"
+    ? exhaustive(mem, tasks, plan, durable)
+    : new SeededChooser(plan, strategy);
 }
 
-function exhaustive(mem: Memory, tasks: number, { preemptions }: SearchPlan): Chooser {
-  const search = new Exhaustive(mem, tasks, { preemptions, maxSteps: MAX_STEPS });
+function exhaustive(mem: Memory, tasks: number, { preemptions }: SearchPlan, durable: boolean): Chooser {
+  const search = new Exhaustive(mem, tasks, { preemptions, maxSteps: MAX_STEPS, durable });
   return {
     next: () => search.next(),
     ran: (log) => search.feedback(log),
