@@ -34,9 +34,11 @@ export const crashCommand = command({
     "may have arrived or not: each state that this can leave is recovered and mounted, checked, and every file is",
     "compared with what the calls explain and what fsync has promised.",
     "Without a SCENARIO: all that are built in for power failures; without a DESIGN: all designs.",
-    "With one of each the first violation is told as a story, with the command that replays it; and is said what the",
+    "With one of each the first violation is told as a story, with the command that replays it, and it is said what the",
     "states tell of the calls: a call is atomic when it brings at most one state that could not have come up before it;",
-    "after an fsync, the fewer states can come up, the less is left to chance.",
+    "after an fsync, the fewer states can come up, the less is left to chance. Then come the flushes and fences that calls",
+    "lack (lines that are not durable when an fsync that covers them returns, or zeros and copies when a transaction is",
+    "sealed), and those that find nothing to do.",
     "A cell ends with the first run in which something broke; that run's states are all tried.",
   ].join("\n"),
   positionals: { min: 0, max: 100 },
@@ -72,12 +74,14 @@ export const crashCommand = command({
   json: [
     "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, finished,",
     "  complete, elapsed, nested?: { points, states, sampled }, calls: [{ task, number, call, atomic, states, after? }, …],",
+    "  flushes: [{ kind, what, task, number, call, count, blocks, message }, …],",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
     "points: of failure; states: ways the media were left; distinct: different media; recovered: different file systems",
     "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; finished: all",
     "schedules were run, or one broke; complete: nothing broke, and every way was tried at every point; calls: number counts the task's calls from 1, states are those that the call",
     "brought, after (of a sync) those that could come up when it had returned; nested: with",
-    "--nested, the same of second failures, during recovery",
+    "--nested, the same of second failures, during recovery; flushes: kind is missing (lines that were not durable when they",
+    "had to be) or redundant, what is flush or fence, count of lines, or of fences that are redundant",
   ].join("\n"),
   exits: [
     `${Exit.nothingFound}  no design that is meant to be sound broke`,
@@ -198,8 +202,10 @@ function callWords(calls: readonly CallVerdict[]): string {
   return `${[atomic, ...after].join("; ")}.`;
 }
 
+const MAX_FLUSHES = 10;
+
 function told(cell: Cell, only: boolean, interrupted: boolean): void {
-  const { violation, scenario, design, calls, finished } = cell;
+  const { violation, scenario, design, calls, flushes, finished } = cell;
   if (violation !== undefined && !only) print(`${scenario} under ${design}: ${replayOf(cell)}`);
   if (!only) return;
   const early = finished ? "" : interrupted ? ", interrupted" : ", not finished";
@@ -207,6 +213,8 @@ function told(cell: Cell, only: boolean, interrupted: boolean): void {
   else
     print(`${cell.states === 0 ? "not run" : "held"}: ${scenario} under ${design}${early}: ${spent(cell)}.`);
   if (calls.length > 0) print(callWords(calls));
+  for (const { kind, message } of flushes.slice(0, MAX_FLUSHES)) print(`${kind}: ${message}`);
+  if (flushes.length > MAX_FLUSHES) print(`… ${flushes.length - MAX_FLUSHES} more`);
 }
 
 function verdictOf(cells: readonly Cell[], only: boolean): ExitCode {

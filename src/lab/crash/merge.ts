@@ -1,5 +1,6 @@
 // What several machines have seen of one search, put together: the same, however many they were.
 
+import { joinedFlushes, type FlushFinding } from "../report/flushes.ts";
 import type { ShardReport } from "../run/shard.ts";
 import type { Violation } from "../run/violation.ts";
 import { verdictsOf, type CallVerdict } from "./calls.ts";
@@ -25,6 +26,8 @@ export interface CrashCounts {
   readonly nested?: { readonly points: number; readonly sampled: number; readonly states: number };
   /** What the states say of each call of the tasks. */
   readonly calls: readonly CallVerdict[];
+  /** Flushes and fences that calls lack, or could do without; none with "eadr", which needs none. */
+  readonly flushes: readonly FlushFinding[];
   /** Every schedule within the bound was run, up to the first in which something broke, and the power failed at all points. */
   readonly finished: boolean;
   /** Nothing broke, and at every point every way was tried. */
@@ -64,6 +67,7 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
       parts.map((run) => run.flatMap(({ calls }) => calls)),
       tasks,
     ),
+    flushes: joinedFlushes(all.map(({ flushes }) => flushes)),
     ...(nested.points > 0 && { nested }),
     finished: through || violation !== undefined,
     complete: through && sampled + nested.sampled === 0,

@@ -13,6 +13,7 @@ import type { StepLog } from "../../sched/state.ts";
 import { checkHistory, type Names } from "../oracles/explain.ts";
 import type { RecordedCall } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
+import { flushesOf, type FlushFinding } from "../report/flushes.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { StatesOfCalls, type CallStates } from "./calls.ts";
 import { SecondFailures, type Again, type First } from "./again.ts";
@@ -68,6 +69,8 @@ export interface RunStates {
   /** What people see after recovery, where no run before had come up so. */
   seen: string[];
   calls: CallStates[];
+  /** Flushes and fences that are missing or redundant. */
+  flushes: FlushFinding[];
   /** The first that broke. */
   first?: Broken;
 }
@@ -81,6 +84,7 @@ export const noStates = (): RunStates => ({
   again: { points: 0, sampled: 0, states: 0 },
   seen: [],
   calls: [],
+  flushes: [],
 });
 
 export class CrashStates {
@@ -133,6 +137,7 @@ export class CrashStates {
       states.add(point, came);
     }
     run.calls = states.all();
+    if (domain !== "eadr") run.flushes = flushesOf(failures.entries, calls, steps, names);
     if (run.first !== undefined && run.first.failure.again === undefined)
       run.first = this.#shrunk(failures, run.first, calls, steps, names);
     return run;
