@@ -82,6 +82,11 @@ export function streamFill(mem: Memory, at: number, value: number, length: numbe
 export function flush(mem: Memory, at: number, length: number): void {
   assert(onMedia(mem, at), "only media is flushed");
   for (let page = at; page < at + length; page += PAGE_SIZE) step(Op.flush, page);
+  flushLines(mem, at, length);
+}
+
+/** The same for a caller who has announced it. */
+export function flushLines(mem: Memory, at: number, length: number): void {
   if (header(mem).logging !== 0) logEvent(mem, Event.flush, at, length, 0);
 }
 

@@ -41,6 +41,7 @@ export function mapRegion(
   mapping: Mapping,
   inodeAt: number,
   firstPage: number,
+  sync = false,
 ): number {
   if (length <= 0) return -Errno.EINVAL;
   if (length > USER_END - USER_START) return -Errno.ENOMEM;
@@ -53,6 +54,7 @@ export function mapRegion(
   vma.firstPage = firstPage;
   vma.writable = writable ? 1 : 0;
   vma.shared = shared ? 1 : 0;
+  vma.sync = sync ? 1 : 0;
   vma.inodeAt = inodeAt;
   downWrite(mapping.sem);
   linkVma(mapping, vma);
@@ -142,6 +144,7 @@ function splitVma(space: AddressSpace, vma: Vma, start: number, end: number): nu
   tail.firstPage = pageAt(vma, end);
   tail.writable = vma.writable;
   tail.shared = vma.shared;
+  tail.sync = vma.sync;
   tail.inodeAt = vma.inodeAt;
   chain(space, vma, tail);
   unmapPages(vma, start, end, false);

@@ -38,6 +38,7 @@ export const Vma = struct("vma", {
   firstPage: u32, // the file's page that `start` shows
   writable: u32,
   shared: u32, // 0: private, copied on write
+  sync: u32, // what a store needs to be found after a power failure is durable before the store.  kernel: VM_SYNC
   mapping: u32,
   inodeAt: u32, // not used here: it goes back to the caller of unmapRegion
   region: u32, // the number of its Region

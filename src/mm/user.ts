@@ -14,7 +14,7 @@ import { Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { beginAccess, endAccess, translate } from "../machine/mmu.ts";
-import { storeBytes, storeCopy, storeFill, streamBytes, streamCopy } from "../machine/pmem.ts";
+import { flushLines, storeBytes, storeCopy, storeFill, streamBytes, streamCopy } from "../machine/pmem.ts";
 import { Writer } from "../machine/pmem/log.ts";
 import { touch } from "../machine/snapshot.ts";
 import { takeFault } from "./fault.ts";
@@ -61,7 +61,13 @@ function readBytes(mem: Memory, from: number, to: Uint8Array, offset: number, le
  * Makes an address accessible, announces the access and begins it: the physical address, or a negative
  * error number.  The caller calls endAccess; until then it may not throw, sleep or step.
  */
-function begin(space: AddressSpace, address: number, write: boolean, mayFault: boolean): number {
+function begin(
+  space: AddressSpace,
+  address: number,
+  write: boolean,
+  mayFault: boolean,
+  op: Op = write ? Op.copyIn : Op.copyOut,
+): number {
   const { mem, tables } = space;
   if (address >= USER_END) return -Errno.SIGSEGV;
   for (;;) {
@@ -71,7 +77,7 @@ function begin(space: AddressSpace, address: number, write: boolean, mayFault: b
       if (result < 0) return result;
       continue;
     }
-    step(write ? Op.copyIn : Op.copyOut, physical);
+    step(op, physical);
     if (write) touch(mem, physical, 1); // here, because it may throw
     if (beginAccess(tables, address, write, physical)) return physical;
   }
@@ -113,6 +119,22 @@ export function storeUser(mem: Memory, space: AddressSpace, address: number, byt
     const physical = begin(space, address + done, true, true);
     if (physical < 0) return done === 0 ? physical : done;
     storeBytes(mem, physical, from);
+    endAccess(mem);
+    done += count;
+  }
+  return length;
+}
+
+/**
+ * Writes back the cache lines of `length` bytes at an address, as a program's CLWB does, which faults where a load would.
+ * Returns as storeUser does.
+ */
+export function flushUser(mem: Memory, space: AddressSpace, address: number, length: number): number {
+  for (let done = 0; done < length;) {
+    const count = pieceAt(PAGE_SIZE, address + done, length - done);
+    const physical = begin(space, address + done, false, true, Op.flush);
+    if (physical < 0) return done === 0 ? physical : done;
+    flushLines(mem, physical, count);
     endAccess(mem);
     done += count;
   }

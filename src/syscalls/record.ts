@@ -64,6 +64,8 @@ export const Call = {
   chown: 37, // data: the path
   lchown: 38, // data: the path
   fchown: 39,
+  flush: 40, // position in the file; extra: the address; mapped: sync where the mapping is
+  drain: 41,
 } as const;
 export type Call = (typeof Call)[keyof typeof Call];
 
@@ -76,7 +78,7 @@ export function callName(call: number): string {
 }
 
 /** How a load or store reached its bytes. */
-export const Mapped = { no: 0, shared: 1, private: 2 } as const;
+export const Mapped = { no: 0, shared: 1, private: 2, sync: 3 } as const;
 
 export const CallRecord = struct("call_record", {
   kind: u32, // a Call

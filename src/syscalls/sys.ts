@@ -4,6 +4,7 @@
 
 import type { Path } from "../ext4/names/path.ts";
 import type { Memory } from "../machine/memory.ts";
+import { fence } from "../machine/pmem.ts";
 import type { Design } from "../xip/design.ts";
 import {
   checkBytes,
@@ -14,7 +15,15 @@ import {
   openFlags,
   type UserRange,
 } from "./arguments.ts";
-import { type Fault, loadBytes, mapDescriptor, storeAll, unmapPages } from "./data/region.ts";
+import {
+  type Fault,
+  flushRange,
+  loadBytes,
+  mapDescriptor,
+  type Sharing,
+  storeAll,
+  unmapPages,
+} from "./data/region.ts";
 import {
   allocateDescriptor,
   extentsOfDescriptor,
@@ -153,16 +162,18 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.sync, record, syncAll(this.#caller));
   }
 
-  /** Maps a file from `offset` (a multiple of 4096).  Returns the address. */
-  mmap(length: number, access: "r" | "rw", sharing: "shared" | "private", fd: number, offset = 0): number {
+  /**
+   * Maps a file from `offset` (a multiple of 4096).  Returns the address.  "sync" is shared, with MAP_SYNC: what a program
+   * stores there is durable when it has flushed it itself, without fsync; EOPNOTSUPP in designs before that.
+   */
+  mmap(length: number, access: "r" | "rw", sharing: Sharing, fd: number, offset = 0): number {
     checkNumber("length", length);
     checkWord("access", access, ["r", "rw"]);
-    checkWord("sharing", sharing, ["shared", "private"]);
+    checkWord("sharing", sharing, ["shared", "private", "sync"]);
     checkNumber("fd", fd);
     checkNumber("offset", offset);
     const record = this.#door.begin(Call.mmap);
-    const [writable, shared] = [access === "rw", sharing === "shared"];
-    const address = mapDescriptor(this.#caller, record, fd, length, writable, shared, offset);
+    const address = mapDescriptor(this.#caller, record, fd, length, access === "rw", sharing, offset);
     return this.#door.finish(Call.mmap, record, address);
   }
 
@@ -201,6 +212,24 @@ export class Sys extends NameCalls {
     checkBytes("bytes", bytes);
     const fault = storeAll(this.#caller, address, bytes);
     if (fault !== undefined) this.#signal(Call.store, fault);
+  }
+
+  /**
+   * Writes the cache lines of a range of a mapping back, as a program does with CLWB (pmem_flush): they are durable after
+   * `drain`.  Throws as `load` does.
+   */
+  flush(address: number, length: number): void {
+    checkNumber("address", address);
+    checkNumber("length", length);
+    const fault = flushRange(this.#caller, address, length);
+    if (fault !== undefined) this.#signal(Call.flush, fault);
+  }
+
+  /** Waits until what was flushed is durable, as a program does with SFENCE (pmem_drain). */
+  drain(): void {
+    const record = this.#door.begin(Call.drain);
+    fence(this.#caller.mem);
+    this.#door.finish(Call.drain, record, 0);
   }
 
   /** The extents of an open file, as its tree stores them. */

@@ -39,6 +39,8 @@ export interface Design {
   readonly locks: DesignLocks;
   /** Mount options that it has when nobody says otherwise, by their Linux names. */
   readonly options?: MountOptions;
+  /** Whether `fault` heeds a vma's `sync`; mmap refuses such mappings otherwise.  kernel: mmap_supported_flags */
+  readonly mapSync?: boolean;
 
   /**
    * Copies file bytes to the user: those from `position` up to `length` more or the end of the file.

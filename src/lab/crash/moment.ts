@@ -9,7 +9,7 @@
 
 import { Op } from "../../machine/cpu.ts";
 import type { StepLog } from "../../sched/state.ts";
-import { Call } from "../../syscalls/record.ts";
+import { Call, Mapped } from "../../syscalls/record.ts";
 import { historyOf, type CallRead, type RecordedCall, type RunHistory } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import { NamesLeft, type NameMap } from "./names.ts";
@@ -52,6 +52,10 @@ const nameOf = ({ task, number }: RecordedCall): string => `${task} ${number}`;
 /** Calls that promise something when they return. */
 export const SYNCS: ReadonlySet<number> = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
 
+/** Whether a task has waited for what it had flushed. */
+const isDrainOf = (call: RecordedCall, flush: RecordedCall): boolean =>
+  call.kind === Call.drain && call.task === flush.task && call.begin > flush.end && succeeded(call);
+
 const succeeded = ({ end, error }: RecordedCall): boolean => end !== Infinity && error === 0;
 
 /** One file as it was found after recovery; of a large one `bytes` are only the first. */
@@ -85,6 +89,24 @@ export class Moment {
       if (SYNCS.has(call.kind) && covers && succeeded(call)) latest = Math.max(latest, call.begin);
     }
     return latest;
+  }
+
+  /**
+   * What programs have seen to themselves: flushed through a mapping with MAP_SYNC, with a drain behind it that has
+   * returned.  Each amounts to a read that began with the flush.
+   */
+  flushedReads({ key, bytes, size }: Recovered): CallRead[] {
+    const reads: CallRead[] = [];
+    for (const flush of this.calls) {
+      if (flush.kind !== Call.flush || flush.file !== key || flush.mapped !== Mapped.sync) continue;
+      if (!succeeded(flush) || !this.calls.some((call) => isDrainOf(call, flush))) continue;
+      const { position, begin } = flush;
+      const part = bytes.subarray(position, position + flush.length);
+      // Of a whole file, what is missing is missed.
+      const length = bytes.length < size ? part.length : flush.length;
+      reads.push({ begin, end: Infinity, position, length, bytes: part, call: undefined, file: key });
+    }
+    return reads;
   }
 
   /** The read that a recovered file amounts to. */

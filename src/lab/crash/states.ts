@@ -253,6 +253,6 @@ function unexplained(
   initial: InitialFiles,
   names: Names,
 ): Finding | undefined {
-  const reads = files.map((file) => moment.readOf(file));
+  const reads = files.flatMap((file) => [moment.readOf(file), ...moment.flushedReads(file)]);
   return checkHistory(moment.history, reads, initial, names, "a read after the power failure and recovery");
 }

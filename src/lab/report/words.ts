@@ -37,6 +37,7 @@ export function callWords(call: RecordedCall, file: string): string {
     case Call.write:
     case Call.load:
     case Call.store:
+    case Call.flush:
     case Call.fallocate:
       return `${name} ${file} ${range}`;
     case Call.copy:
@@ -62,6 +63,8 @@ export function returnWords(call: RecordedCall): string | undefined {
     case Call.copy:
       return call.result === call.length ? "returns" : `returns ${call.result}`;
     case Call.store:
+    case Call.flush:
+    case Call.drain:
     case Call.truncate:
     case Call.ftruncate:
     case Call.fallocate:

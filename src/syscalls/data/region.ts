@@ -10,7 +10,7 @@ import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { mapRegion, unmapRegion } from "../../mm/region.ts";
 import { type AddressSpace, findVma, pageAt, USER_END, type Vma } from "../../mm/space.ts";
-import { loadUser, storeUser } from "../../mm/user.ts";
+import { flushUser, loadUser, storeUser } from "../../mm/user.ts";
 import { isOffset } from "../arguments.ts";
 import type { Caller } from "../process.ts";
 import { type File, putInode } from "../file.ts";
@@ -18,6 +18,9 @@ import { MAX_FILE_SIZE, O } from "../flags.ts";
 import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "../record.ts";
 
 export const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
+
+/** How a mapping shows a file; "sync" is MAP_SHARED_VALIDATE with MAP_SYNC. */
+export type Sharing = "shared" | "private" | "sync";
 
 /** What a process can address on x86-64.  kernel: TASK_SIZE */
 const ADDRESSES = 2 ** 47 - PAGE_SIZE;
@@ -29,7 +32,7 @@ export function mapDescriptor(
   fd: number,
   length: number,
   writable: boolean,
-  shared: boolean,
+  sharing: Sharing,
   offset: number,
 ): number {
   if (!isAligned(offset)) return -Errno.EINVAL;
@@ -37,9 +40,9 @@ export function mapDescriptor(
   if (typeof file === "number") return file;
   if (record !== undefined) {
     recordFile(record, caller.inode(file), offset, length);
-    record.mapped = shared ? Mapped.shared : Mapped.private;
+    record.mapped = sharing === "private" ? Mapped.private : Mapped.shared;
   }
-  const address = mapFile(caller, file, length, writable, shared, offset);
+  const address = mapFile(caller, file, length, writable, sharing, offset);
   caller.release(file);
   return address;
 }
@@ -50,17 +53,19 @@ function mapFile(
   file: File,
   length: number,
   writable: boolean,
-  shared: boolean,
+  sharing: Sharing,
   offset: number,
 ): number {
   if (!isOffset(length) || length <= 0) return -Errno.EINVAL;
   if (length > ADDRESSES) return -Errno.ENOMEM;
   if (offset < 0 || offset + length > MAX_FILE_SIZE) return -Errno.EOVERFLOW;
+  const inode = caller.inode(file);
+  if (sharing === "sync" && !(caller.design.mapSync === true && isFile(inode))) return -Errno.EOPNOTSUPP;
+  const shared = sharing !== "private";
   const mode = file.flags & O.ACCMODE;
   // A mapping can always be read; a shared one that is written writes the file.
   if (mode !== O.RDONLY && mode !== O.RDWR) return -Errno.EACCES;
   if (writable && shared && mode !== O.RDWR) return -Errno.EACCES;
-  const inode = caller.inode(file);
   if (!isFile(inode)) return -Errno.ENODEV;
   ihold(inode);
   const address = mapRegion(
@@ -71,6 +76,7 @@ function mapFile(
     inode.mapping,
     inode.at,
     offset / PAGE_SIZE,
+    sharing === "sync",
   );
   return address < 0 ? putInode(inode, address) : address;
 }
@@ -106,6 +112,8 @@ export interface Place {
   /** Of the address's byte in the file. */
   position: number;
   mapped: number;
+  /** Mapped with MAP_SYNC. */
+  sync: boolean;
   /** Where the mapping, or the range asked for, ends. */
   end: number;
 }
@@ -126,6 +134,7 @@ function placeIn(vma: Vma, address: number, end: number): Place {
     generation: inode.generation,
     position: pageAt(vma, address) * PAGE_SIZE + (address % PAGE_SIZE),
     mapped: vma.shared !== 0 ? Mapped.shared : Mapped.private,
+    sync: vma.sync !== 0,
     end: Math.min(end, vma.end),
   };
 }
@@ -204,6 +213,31 @@ function storePart(
     const stored = storeUser(caller.mem, caller.space, at, bytes.subarray(at - address, end - address));
     if (stored < 0) return { errno: stored, address: at };
     at += stored;
+  }
+  return undefined;
+}
+
+/** Writes back the cache lines of a range.  Returns undefined when all were. */
+export function flushRange(caller: Caller, address: number, length: number): Fault | undefined {
+  if (!isRange(address, length)) return { errno: -Errno.SIGSEGV, address };
+  for (let at = address; at < address + length;) {
+    const place = placeOf(caller, at, address + length);
+    const end = place?.end ?? address + length;
+    const record = beginAccess(caller, Call.flush, place, at, end - at);
+    if (record !== undefined && place?.sync === true) record.mapped = Mapped.sync;
+    const fault = flushPart(caller, at, end);
+    endAccess(caller, record, (fault?.address ?? end) - at, fault);
+    if (fault !== undefined) return fault;
+    at = end;
+  }
+  return undefined;
+}
+
+function flushPart(caller: Caller, from: number, end: number): Fault | undefined {
+  for (let at = from; at < end;) {
+    const flushed = flushUser(caller.mem, caller.space, at, end - at);
+    if (flushed < 0) return { errno: flushed, address: at };
+    at += flushed;
   }
   return undefined;
 }

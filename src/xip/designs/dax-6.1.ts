@@ -43,10 +43,12 @@ export const design: Design = {
   source: "fs/dax.c, fs/ext4/inode.c, extents.c and file.c, Linux 6.1",
   sound: false,
   options: { extent_max_zeroout_kb: 32, mballoc: 1 },
+  mapSync: true,
   locks: {
     read: "i_rwsem shared",
     write: "i_rwsem; handle and dataSem to map what is not written; then entries, to take out zero pages",
-    fault: "invalidateSem shared, handle when it stores, entry, dataSem",
+    fault:
+      "invalidateSem shared, handle when it stores, entry, dataSem; with MAP_SYNC then the commit, and the entry again",
     truncate: "i_rwsem, invalidateSem; handle and dataSem to free",
     fallocate: "i_rwsem; invalidateSem unless it only reserves; handle and dataSem",
     sync: "invalidateSem shared, and entry after entry, to flush what was mapped; then the commit, which waits for handles",
@@ -230,11 +232,29 @@ function writeFault(inode: Inode, vma: Vma, page: number): number {
   if (typeof extent !== "number") {
     // kernel: dax_insert_entry takes out the zero page that other processes may have
     unmapRange(inode.mapping, page, page, false);
-    installPage(vma, page, mediaAddress(sb, mediaBlock(extent, page)), true);
+    if (vma.sync === 0) installPage(vma, page, mediaAddress(sb, mediaBlock(extent, page)), true);
   }
   unlockEntry(inode.mapping, page);
   const stopped = journalStop(handle);
-  return typeof extent === "number" || stopped < 0 ? -Errno.SIGBUS : 0;
+  if (typeof extent === "number" || stopped < 0) return -Errno.SIGBUS;
+  return vma.sync === 0 ? 0 : finishSynchronous(inode, vma, page);
+}
+
+/**
+ * Maps a page to be stored to when what the fault has changed is durable.  The block stays the file's meanwhile:
+ * invalidateSem is held.  It commits whatever is running, where the kernel asks for the inode's transaction only.
+ *
+ * kernel: dax_finish_sync_fault
+ */
+function finishSynchronous(inode: Inode, vma: Vma, page: number): number {
+  const sb = superBlock(inode.mem);
+  if (commit(sb) < 0) return -Errno.SIGBUS;
+  lockEntry(inode.mapping, page);
+  const extent = lookUp(inode, page);
+  const mapped = typeof extent !== "number" && extent.state === State.written;
+  if (mapped) installPage(vma, page, mediaAddress(sb, mediaBlock(extent, page)), true);
+  unlockEntry(inode.mapping, page);
+  return mapped ? 0 : -Errno.SIGBUS;
 }
 
 function truncateLocked(inode: Inode, size: number): number {

@@ -31,7 +31,7 @@ export const mappingCommands: readonly ShellCommand[] = [
       "  mmap 0              makes the first one current",
       "",
       "-r -w -x  what it may be used for; without any, everything",
-      "-S        with MAP_SYNC, which mappings here always have",
+      "-S        with MAP_SYNC, which only dax-6.1 knows",
       "-s size   is taken and changes nothing here",
     ].join("\n"),
     words: [0, Infinity],
@@ -129,7 +129,13 @@ function mmap(session: Session, { rest: words }: Given): void {
   const asked = [..."rwx"].map((letter) => (has(given, letter) ? letter : "-")).join("");
   const access = asked === "---" ? "rwx" : asked;
   const { fd, name } = session.file;
-  const address = session.sys.mmap(length, access.includes("w") ? "rw" : "r", "shared", fd, offset);
+  const address = session.sys.mmap(
+    length,
+    access.includes("w") ? "rw" : "r",
+    has(given, "S") ? "sync" : "shared",
+    fd,
+    offset,
+  );
   session.mappings.push({
     address,
     length,
