@@ -46,6 +46,7 @@ export const Kind = {
   extentNode: 6, // owner: the inode, with its generation
   directory: 7, // owner: the inode, with its generation
   hashNode: 8, // of a directory's index; owner: the inode, with its generation
+  attributes: 9, // extended attributes, of one inode or of several
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 

@@ -44,6 +44,10 @@ const sentences = {
   extentNodeSum: (inode, block) =>
     `the checksum of the extent node in block ${block} (inode ${inode}) is wrong`,
   extent: (inode, block) => `the extent tree of inode ${inode} is damaged: its extent at file block ${block}`,
+  attributes: (inode, block) =>
+    `the extended attributes of inode ${inode} are damaged: they are said to be in block ${block}`,
+  attributesSum: (inode, block) =>
+    `the checksum of the extended attributes in block ${block} (inode ${inode}) is wrong`,
   directory: (inode, block) => `directory ${inode} is damaged: its block ${block}`,
   directorySum: (inode, block) => `the checksum of block ${block} of directory ${inode} is wrong`,
   hashTree: (inode) => `the hash tree of directory ${inode} is damaged`,

@@ -37,6 +37,7 @@ import {
   rawInode,
   treeRoot,
 } from "../inode.ts";
+import { attributeBlockOf, attributeCredits, releaseAttributes } from "./attribute-block.ts";
 import { getInodeBlock, inodeOffset, checkRawInode } from "./table.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -250,7 +251,8 @@ function giveUp(inode: Inode): void {
 function evict(inode: Inode): number {
   const sb = superBlock(inode.mem);
   const credits = creditsFor(sb);
-  const handle = journalStart(sb, credits.remove + credits.orphan + credits.freeInode);
+  const attributes = attributeBlockOf(rawInode(inode)) === 0 ? 0 : attributeCredits(sb);
+  const handle = journalStart(sb, credits.remove + credits.orphan + credits.freeInode + attributes);
   if (typeof handle === "number") return handle;
   const result = evictIn(handle, sb, inode);
   const stopped = journalStop(handle);
@@ -261,6 +263,7 @@ function evictIn(handle: Handle, sb: SuperBlock, inode: Inode): number {
   const hasTree = (inode.flags & InodeFlag.extents) !== 0;
   const result =
     (hasTree ? truncateBlocks(inode, 0) : 0) ||
+    releaseAttributes(handle, inode) ||
     removeOrphan(handle, inode) ||
     beginInodeChange(handle, inode);
   if (result < 0) return result;

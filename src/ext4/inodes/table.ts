@@ -6,6 +6,7 @@ import { getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { MAX_FILE_BLOCKS } from "../media/extent.ts";
 import { Mode, OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { hasWideSum, inodeSum } from "../media/sums.ts";
+import { attributeBlockOf, canHoldAttributes } from "./attribute-block.ts";
 import { BLOCK_SIZE, hasChecksums, mediaAddress, type SuperBlock } from "../super.ts";
 
 /** The buffer with a raw inode, to be released; the number is one that the file system has. */
@@ -42,6 +43,10 @@ export function checkRawInode(sb: SuperBlock, number: number, buffer: Buffer, or
   // The i_dtime of an orphan is the number of the next one.
   if (orphan && (raw.i_dtime > sb.inodeCount || raw.i_mode === 0)) return damaged(mem, "orphan", number);
   if (!orphan && (raw.i_links_count === 0 || raw.i_mode === 0)) return damaged(mem, "freedInode", number);
+  const attributes = attributeBlockOf(raw);
+  if (attributes !== 0 && !canHoldAttributes(sb, attributes)) {
+    return damaged(mem, "attributes", number, attributes);
+  }
   const size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
   return size <= largestSize(sb, raw.i_mode) ? 0 : damaged(mem, "inodeSize", number, size);
 }

@@ -8,6 +8,7 @@ import type { Memory } from "../../machine/memory.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { bufferAt, Kind, type Buffer } from "../buffer.ts";
 import { getGroup, rawGroup, releaseGroup } from "../group.ts";
+import { AttributeHeader } from "../media/attributes.ts";
 import { crc32c } from "../media/checksum.ts";
 import {
   DirectoryTail,
@@ -22,6 +23,7 @@ import { RawGroup } from "../media/group.ts";
 import { OLD_INODE_SIZE, RawInode } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
 import {
+  attributeSum,
   groupSum,
   groupSum16,
   hashNodeSum,
@@ -57,6 +59,8 @@ export function seal(sb: SuperBlock, buffer: Buffer): void {
       return sealDirectory(sb, buffer);
     case Kind.hashNode:
       return sealHashNode(sb, buffer);
+    case Kind.attributes:
+      return sealAttributes(sb, buffer);
     default:
       return undefined;
   }
@@ -151,4 +155,8 @@ function sealHashNode(sb: SuperBlock, { mem, data, owner, generation }: Buffer):
   const entriesAt = hashEntriesAt(mem, data);
   const tailAt = entriesAt + HashCountLimit.of(mem, entriesAt).limit * HashEntry.size;
   HashTail.of(mem, tailAt).dt_checksum = hashNodeSum(mem, sb.csumSeed, owner, generation, data);
+}
+
+function sealAttributes(sb: SuperBlock, { mem, data, block }: Buffer): void {
+  AttributeHeader.of(mem, data).h_checksum = attributeSum(mem, sb.csumSeed, block, data);
 }

@@ -2,6 +2,7 @@
 // that belongs to an inode mixes in its number and generation, so that it fits no other one.
 
 import type { Memory } from "../../machine/memory.ts";
+import { AttributeHeader } from "./attributes.ts";
 import { crc16, crc16Number, crc32c, crc32cNumber, crc32cTwoZeros } from "./checksum.ts";
 import { HashCountLimit, hashEntriesAt, HashEntry, HashTail } from "./directory.ts";
 import { RawGroup, SHORT_DESCRIPTOR } from "./group.ts";
@@ -9,6 +10,7 @@ import { OLD_INODE_SIZE, RawInode } from "./inode.ts";
 import { RawSuperBlock } from "./superblock.ts";
 
 const CRC_START = 0xffff_ffff;
+const BLOCK = 4096;
 
 /** The seed that an image without metadata_csum_seed uses. */
 export function seedOf(mem: Memory, uuidAt: number): number {
@@ -86,4 +88,13 @@ export function inodeSum(mem: Memory, seed: number, inode: number, at: number, i
   }
   crc = crc32cTwoZeros(crc32c(mem, crc, at + OLD_INODE_SIZE, highAt - at - OLD_INODE_SIZE));
   return crc32c(mem, crc, highAt + 2, at + inodeSize - highAt - 2);
+}
+
+/** The checksum of the block of extended attributes at an address; its place counts as zero. */
+export function attributeSum(mem: Memory, seed: number, block: number, at: number): number {
+  const sumAt = AttributeHeader.offset("h_checksum");
+  // The block's number has 64 bits here; no media is so long that it needs them.
+  const start = crc32cNumber(crc32cNumber(seed, block), 0);
+  const crc = crc32cNumber(crc32c(mem, start, at, sumAt), 0);
+  return crc32c(mem, crc, at + sumAt + 4, BLOCK - sumAt - 4);
 }
