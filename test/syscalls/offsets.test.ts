@@ -60,10 +60,12 @@ describe("numbers that are no offsets, and negative ones", () => {
       "munmap length": () => sys.munmap(address, bad),
       "munmap address": () => sys.munmap(bad, PAGE),
       "mmap length": () => sys.mmap(bad, "r", "shared", fd, 0),
-      "msync address": () => sys.msync(bad, PAGE),
     };
     const codes = Object.entries(calls).map(([name, call]) => [name, codeAfter(call)]);
     expect(codes).toEqual(Object.keys(calls).map((name) => [name, "EINVAL"]));
+    // To the kernel a negative address is a high one, where nothing is mapped.
+    const isHigh = bad % PAGE === 0 && negative.includes(bad);
+    expect(codeAfter(() => sys.msync(bad, PAGE))).toBe(isHigh ? "ENOMEM" : "EINVAL");
     expect(codeAfter(() => sys.load(bad, 1))).toBe("SIGSEGV");
     expect(codeAfter(() => sys.load(address, bad))).toBe("SIGSEGV");
     expect(codeAfter(() => sys.store(bad, one))).toBe("SIGSEGV");
