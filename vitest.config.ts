@@ -1,14 +1,40 @@
 // The tests run as compiled: workers load dist/, and a test that imported src/ would see a second
 // copy of every module.  `npm test` builds first.
+//
+// Most tests start worker threads that spin for each other: two files at once would starve them.  Those that stay
+// on their own thread go side by side, before the others.
+import { readdirSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+
+const OWN_THREAD = /^(ext4|golden|machine|mm|syscalls|lab\/oracles)\//;
+const MORE_THREADS = /(stress|threads|process|fuzz|extent-status)\.test\.js$/;
+
+const files = readdirSync("dist/test", { recursive: true, encoding: "utf8" })
+  .map((file) => file.replaceAll("\\", "/"))
+  .filter((file) => file.endsWith(".test.js"));
+const isAlone = (file: string): boolean => OWN_THREAD.test(file) && !MORE_THREADS.test(file);
+
+const project = (name: string, groupOrder: number, fileParallelism: boolean, include: string[]) => ({
+  test: {
+    name,
+    include: include.map((file) => `dist/test/${file}`),
+    fileParallelism,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    sequence: { groupOrder },
+  },
+});
 
 export default defineConfig({
   test: {
-    include: ["dist/test/**/*.test.js"],
-    exclude: ["**/node_modules/**"],
-    // Tests start worker threads that spin for each other; two files at once would starve them.
-    fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    projects: [
+      project("side by side", 1, true, files.filter(isAlone)),
+      project(
+        "one by one",
+        2,
+        false,
+        files.filter((file) => !isAlone(file)),
+      ),
+    ],
   },
 });
