@@ -112,6 +112,7 @@ export async function crashWith(
   const counts = merged(
     done.map(({ report }) => report),
     taskNames(scenario),
+    maxLines,
   );
   return { ...counts, elapsed: jobs.elapsed };
 }

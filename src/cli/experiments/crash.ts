@@ -32,7 +32,9 @@ export const crashCommand = command({
   details: [
     "A store is volatile until its line was flushed and a fence came after. At every point the lines that are under way",
     "may have arrived or not: each state that this can leave is recovered and mounted, checked, and every file is",
-    "compared with what the calls explain and what fsync has promised.",
+    "compared with what the calls explain and what fsync has promised. Where more than 2 to the --max-lines ways are open,",
+    "some are chosen: whole stores kept and lost, then lines torn apart; the report says at how many points. With --nested",
+    "the power fails again at every point of recovery, up to 16 ways or chosen ones at each; the same must come up.",
     "Without a SCENARIO: all that are built in for power failures; without a DESIGN: all designs.",
     "With one of each the first violation is told as a story, with the command that replays it, and it is said what the",
     "states tell of the calls: a call is atomic when it brings at most one state that could not have come up before it;",
@@ -48,10 +50,10 @@ export const crashCommand = command({
       ["adr", "eadr", "none"],
       "what survives: flushed lines (adr, default), every store (eadr), or none: as adr, and caches may write back early",
     ),
-    "max-lines": count(
-      "try every way where at most so many lines are open, else chosen ones: whole stores first, then torn (default 8)",
-      { min: 0, max: 16 },
-    ),
+    "max-lines": count("try every way where at most so many lines are open, else chosen ones (default 8)", {
+      min: 0,
+      max: 16,
+    }),
     preemptions: {
       ...searchOptions.preemptions,
       help: "crash in every schedule with at most so many preemptions (default 0)",
@@ -72,16 +74,17 @@ export const crashCommand = command({
     ["write-and-sync --design dax-6.1 --nested", "a second failure while the first is being recovered from"],
   ],
   json: [
-    "{ interrupted, cells: [{ scenario, design, sound, runs, points, states, distinct, recovered, sampled, broken, finished,",
-    "  complete, elapsed, nested?: { points, states, sampled }, calls: [{ task, number, call, atomic, states, after? }, …],",
+    "{ interrupted, cells: [{ scenario, design, sound, runs, points, sampled, maxLines, states, distinct, recovered, broken,",
+    "  finished, complete, elapsed, nested?: { points, sampled, maxLines, states },",
+    "  calls: [{ task, number, call, atomic, states, after? }, …],",
     "  flushes: [{ kind, what, task, number, call, count, blocks, message }, …],",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
-    "points: of failure; states: ways the media were left; distinct: different media; recovered: different file systems",
-    "afterwards; sampled: points at which not every way was tried; broken: states that broke a promise; finished: all",
-    "schedules were run, or one broke; complete: nothing broke, and every way was tried at every point; calls: number counts the task's calls from 1, states are those that the call",
-    "brought, after (of a sync) those that could come up when it had returned; nested: with",
-    "--nested, the same of second failures, during recovery; flushes: kind is missing (lines that were not durable when they",
-    "had to be) or redundant, what is flush or fence, count of lines, or of fences that are redundant",
+    "points: of failure; sampled: those of more than 2 to the maxLines ways, of which some were chosen; states: ways the media",
+    "were left; distinct: different media; recovered: different file systems afterwards; broken: states that broke a promise;",
+    "finished: all schedules were run, or one broke; complete: nothing broke, and every way was tried; nested: with --nested,",
+    "the same of second failures, during recovery; calls: number counts the task's calls from 1, states are those that the",
+    "call brought, after (of a sync) those that could come up when it had returned; flushes: kind is missing (lines that",
+    "were not durable when they had to be) or redundant, what is flush or fence, count of lines, or of fences that are redundant",
   ].join("\n"),
   exits: [
     `${Exit.nothingFound}  no design that is meant to be sound broke`,
@@ -172,21 +175,23 @@ function cellLine({ scenario, design, violation, ...rest }: Cell): string {
   const word = violation === undefined ? green("held") : red(brokenWord(violation.promise));
   const torn = new Set(rest.calls.filter(({ atomic }) => !atomic).map(({ call }) => call));
   const atomic = torn.size === 0 ? "atomic" : `not atomic: ${[...torn].join(", ")}`;
+  const after = Math.max(0, ...rest.calls.map((call) => call.after ?? 0));
+  const unique = after === 0 ? "" : `, ${counted(after, "state")} after a sync`;
   const early = rest.finished ? "" : " (not finished)";
-  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}${early}: ${spent(rest)}; ${atomic}`;
+  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}${early}: ${spent(rest)}; ${atomic}${unique}`;
 }
 
-const sampledWords = ({ sampled }: { sampled: number }): string =>
-  sampled === 0 ? "" : ` (${counted(sampled, "point")} sampled)`;
+const sampledWords = (sampled: number, maxLines: number): string =>
+  sampled === 0 ? "" : ` (${grouped(sampled)} with more than ${grouped(2 ** maxLines)} ways sampled)`;
 
 function spent(cell: Omit<Cell, "scenario" | "design">): string {
-  const { runs, points, states, recovered, broken, nested, elapsed: time } = cell;
+  const { runs, points, sampled, maxLines, states, recovered, broken, nested, elapsed: time } = cell;
   const again =
     nested === undefined
       ? ""
-      : `, and ${counted(nested.states, "state")} of failures during recovery at ${counted(nested.points, "point")}${sampledWords(nested)}`;
+      : `, and ${counted(nested.states, "state")} of failures during recovery at ${counted(nested.points, "point")}${sampledWords(nested.sampled, nested.maxLines)}`;
   const wrong = broken === 0 ? "" : ` (${grouped(broken)} broken)`;
-  return `${counted(runs, "run")}, ${counted(points, "point")}${sampledWords(cell)}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery${again}, ${elapsed(time)}`;
+  return `${counted(runs, "run")}, ${counted(points, "point")}${sampledWords(sampled, maxLines)}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery${again}, ${elapsed(time)}`;
 }
 
 const place = ({ task, call, number }: CallVerdict): string => `${task}'s ${call} (call ${number})`;

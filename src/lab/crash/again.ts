@@ -16,6 +16,9 @@ import type { Target } from "./target.ts";
 const LINES = 4;
 const SAMPLES = 4;
 
+/** The `maxLines` of recovery, where the run has another. */
+export const linesAgain = (maxLines: number): number => Math.min(maxLines, LINES);
+
 /** The second failure: after how many entries of recovery's log, and what arrived of them. */
 export interface Again {
   readonly entries: number;
@@ -62,7 +65,7 @@ export class SecondFailures {
       const pending = log.pendingAt(entries);
       const { complete, ways } = whole
         ? everything(pending)
-        : choicesOf(pending, Math.min(maxLines, LINES), 1, SAMPLES);
+        : choicesOf(pending, linesAgain(maxLines), 1, SAMPLES);
       run.again.points += 1;
       if (!complete) run.again.sampled += 1;
       for (const survivors of ways) {

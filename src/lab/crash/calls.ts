@@ -40,46 +40,45 @@ export interface CallVerdict {
 
 /** Collects them, point by point. */
 export class StatesOfCalls {
-  readonly #steps: CallSteps;
-  readonly #calls: (CallStates & { readonly call: RecordedCall })[];
+  readonly #calls: (Joined & { readonly from: number; readonly to: number })[];
   #last = 0;
 
   constructor(calls: readonly RecordedCall[], steps: CallSteps) {
-    this.#steps = steps;
     this.#calls = calls.map((call) => ({
-      call,
-      task: call.task,
-      number: call.number,
-      kind: call.kind,
-      before: [],
-      during: [],
-      after: [],
+      ...emptyOf(call),
+      from: steps.entered(call),
+      to: steps.left(call),
     }));
   }
 
   /** What came up at the point that comes after the last one. */
   add({ steps }: Point, seen: ReadonlySet<string>): void {
-    const entered = this.#calls
-      .map((states) => ({
-        ...states,
-        from: this.#steps.entered(states.call),
-        to: this.#steps.left(states.call),
-      }))
-      .filter(({ from }) => from <= steps);
-    for (const { kind, before, during, after, from, to } of entered) {
-      if (from === steps) before.push(...seen);
-      else if (to >= this.#last) during.push(...seen);
-      const alone = !entered.some((other) => other.from > from && other.from < steps);
-      if (SYNCS.has(kind) && to < steps && to >= this.#last && alone) after.push(...seen);
+    const latest = this.#calls.reduce((most, { from }) => (from < steps ? Math.max(most, from) : most), -1);
+    for (const { kind, before, during, after, from, to } of this.#calls) {
+      if (from > steps || to < this.#last) continue;
+      addAll(from === steps ? before : during, seen);
+      // No other call has been entered since.
+      if (SYNCS.has(kind) && to < steps && from === latest) addAll(after, seen);
     }
     this.#last = steps;
   }
 
   all(): CallStates[] {
     return this.#calls.map(({ task, number, kind, before, during, after }) => {
-      return { task, number, kind, before, during, after };
+      return { task, number, kind, before: [...before], during: [...during], after: [...after] };
     });
   }
+}
+
+/** The same with sets. */
+type Joined = { [K in keyof CallStates]: CallStates[K] extends string[] ? Set<string> : CallStates[K] };
+
+function emptyOf({ task, number, kind }: Pick<CallStates, "task" | "number" | "kind">): Joined {
+  return { task, number, kind, before: new Set(), during: new Set(), after: new Set() };
+}
+
+function addAll(to: Set<string>, from: Iterable<string>): void {
+  for (const state of from) to.add(state);
 }
 
 /** What shards have seen of the same runs, run by run. */
@@ -107,19 +106,13 @@ export function verdictsOf(
   return [...verdicts.values()];
 }
 
-type Joined = { [K in keyof CallStates]: CallStates[K] extends string[] ? Set<string> : CallStates[K] };
-
 function joined(calls: readonly CallStates[]): Joined[] {
   const all = new Map<string, Joined>();
-  for (const { before, during, after, ...which } of calls) {
-    const key = `${which.task} ${which.number}`;
-    const last = all.get(key);
-    all.set(key, {
-      ...which,
-      before: new Set([...(last?.before ?? []), ...before]),
-      during: new Set([...(last?.during ?? []), ...during]),
-      after: new Set([...(last?.after ?? []), ...after]),
-    });
+  for (const call of calls) {
+    const key = `${call.task} ${call.number}`;
+    const one = all.get(key) ?? emptyOf(call);
+    all.set(key, one);
+    for (const when of ["before", "during", "after"] as const) addAll(one[when], call[when]);
   }
   return [...all.values()];
 }

@@ -3,6 +3,7 @@
 import { joinedFlushes, type FlushFinding } from "../report/flushes.ts";
 import type { ShardReport } from "../run/shard.ts";
 import type { Violation } from "../run/violation.ts";
+import { linesAgain } from "./again.ts";
 import { verdictsOf, type CallVerdict } from "./calls.ts";
 import type { RunStates } from "./states.ts";
 
@@ -22,8 +23,10 @@ export interface CrashCounts {
   readonly recovered: number;
   /** Of the ways that were tried, those that broke a promise. */
   readonly broken: number;
-  /** The power failing a second time, during recovery, where that was asked for: points, those that were sampled, ways. */
-  readonly nested?: { readonly points: number; readonly sampled: number; readonly states: number };
+  /** What `sampled` is measured by: a point of more than 2 to this many ways is. */
+  readonly maxLines: number;
+  /** The same of the power failing a second time, during recovery, where that was asked for. */
+  readonly nested?: Readonly<Record<"points" | "sampled" | "states" | "maxLines", number>>;
   /** What the states say of each call of the tasks. */
   readonly calls: readonly CallVerdict[];
   /** Flushes and fences that calls lack, or could do without; none with "eadr", which needs none. */
@@ -36,7 +39,11 @@ export interface CrashCounts {
 }
 
 /** The reports of the machines that shared a search; undefined for one that had to be halted. */
-export function merged(reports: readonly (ShardReport | undefined)[], tasks: readonly string[]): CrashCounts {
+export function merged(
+  reports: readonly (ShardReport | undefined)[],
+  tasks: readonly string[],
+  maxLines: number,
+): CrashCounts {
   const known = reports.filter((report) => report !== undefined);
   const [first] = known.filter(({ violation }) => violation !== undefined).toSorted(earlier);
   const violation = first?.violation;
@@ -53,12 +60,14 @@ export function merged(reports: readonly (ShardReport | undefined)[], tasks: rea
     points: sum(({ again }) => again.points),
     sampled: sum(({ again }) => again.sampled),
     states: sum(({ again }) => again.states),
+    maxLines: linesAgain(maxLines),
   };
   const through = known.length === reports.length && known.every((report) => report.complete);
   return {
     runs,
     points: most(({ points }) => points),
     sampled,
+    maxLines,
     states: sum(({ states }) => states),
     distinct: sum(({ distinct }) => distinct),
     recovered: new Set(all.flatMap(({ seen }) => seen)).size,
