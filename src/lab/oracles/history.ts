@@ -61,7 +61,12 @@ export interface RunHistory {
 export interface InitialFile {
   readonly size: number;
   byteAt(position: number): number;
+  /** What it may hold instead. */
+  readonly maybe: readonly CallWrite[];
 }
+
+/** When things happened that came before the run. */
+export const BEFORE = { begin: -2, end: -1 } as const;
 
 /** How a file is told apart. */
 export function fileKey(ino: number, generation: number): string {
@@ -107,15 +112,16 @@ function copyOf(record: CallRecord): RecordedCall {
 /** The history of every file that the calls concern. */
 export function historyOf(
   calls: readonly RecordedCall[],
-  initial: (file: string) => InitialFile | undefined,
+  initialFile: (file: string) => InitialFile | undefined,
 ): RunHistory {
   const files = new Map<string, CallHistory>();
   const fileOf = (key: string): CallHistory => {
     let file = files.get(key);
     if (file === undefined) {
-      const before = initial(key);
-      file = { initial: (position) => before?.byteAt(position) ?? 0, writes: [], resizes: [] };
-      file.resizes.push({ begin: -2, end: -1, size: before?.size ?? 0, exact: true, maybe: false });
+      const before = initialFile(key);
+      const initial = (position: number): number => before?.byteAt(position) ?? 0;
+      file = { initial, writes: [...(before?.maybe ?? [])], resizes: [] };
+      file.resizes.push({ ...BEFORE, size: before?.size ?? 0, exact: true, maybe: false });
       files.set(key, file);
     }
     return file;

@@ -194,6 +194,22 @@ test("the setup's calls, applied in order, are what the run starts from", () => 
   expect(pathsIn([...setup, opened("/other"), opened("/file")])).toEqual(["/file", "/other"]);
 });
 
+test("what the setup stored behind a file's end may show when the file grows, or not, until something is put there", () => {
+  const stored = call(Call.store, { position: 2000, data: bytes(10, 9), mapped: Mapped.shared });
+  const setup = [opened("/file"), write(0, bytes(100, 1)), stored];
+  const grown = (): RecordedCall => write(2100, bytes(1, 3));
+  const shown = (value: number): RecordedCall => read(2000, bytes(10, value));
+  expect(verdict(setup, [grown(), shown(0)])).toBe(undefined);
+  expect(verdict(setup, [grown(), shown(9)])).toBe(undefined);
+  expect(verdict(setup, [grown(), shown(8)])?.promise).toBe("no-lost-write");
+  const put = [...setup, write(2003, bytes(100, 4))];
+  expect(verdict(put, [read(2000, Uint8Array.of(9, 0, 9, 4, 4))])).toBe(undefined);
+  expect(verdict(put, [read(2002, bytes(2, 9))])?.message).toContain("byte 2003");
+  const cut = [...setup, call(Call.ftruncate, { length: 100 }), call(Call.ftruncate, { length: 3000 })];
+  expect(verdict(cut, [shown(0)])).toBe(undefined);
+  expect(verdict(cut, [shown(9)])?.promise).toBe("no-stale-data");
+});
+
 test("a file in an inode that another file had before is another file", () => {
   const found = verdict([], [write(0, bytes(4, 5)), read(0, bytes(4, 5), { file: "12:2" })]);
   expect(found?.promise).toBe("no-stale-data");
