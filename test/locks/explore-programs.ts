@@ -20,15 +20,17 @@ import {
 import {
   readSeqBegin,
   readSeqRetry,
+  readSeqTry,
   SeqCount,
   writeSeqBegin,
   writeSeqEnd,
+  writeSeqTry,
 } from "../../src/locks/seqcount.ts";
 import { initSpinLock, SpinLock, spinLock, spinUnlock } from "../../src/locks/spinlock.ts";
 import { disown } from "../../src/locks/owner.ts";
 import { lockBit, unlockBit } from "../../src/locks/wait-bit.ts";
 import type { Cell } from "../../src/machine/cell.ts";
-import { currentTask, park, wake } from "../../src/machine/cpu.ts";
+import { currentTask, Op, park, step, wake } from "../../src/machine/cpu.ts";
 import { atomic, embed, quiet, struct, u32, type ViewOf } from "../../src/machine/struct.ts";
 
 const OpenWord = struct("open_lock", { state: atomic, class: u32 });
@@ -219,6 +221,31 @@ function sequence(pick: (toy: Toy) => SeqCount, looksAgain: boolean): Program {
   return { tasks: [writer, reader], show: torn };
 }
 
+/** The same by those who never sleep: two writers that only the count keeps apart, and a reader. */
+function entering(enter: (count: SeqCount) => boolean): Program {
+  const writer = (toy: Toy): void => {
+    if (!enter(toy.seq)) return;
+    increment(toy.first);
+    increment(toy.second);
+    writeSeqEnd(toy.seq);
+  };
+  return { tasks: [writer, lookOnce, writer], show: torn };
+}
+
+function lookOnce(toy: Toy): void {
+  const begun = readSeqTry(toy.seq);
+  const [first, second] = [toy.first.load(), toy.second.load()];
+  if (begun >= 0 && !readSeqRetry(toy.seq, begun) && first !== second) toy.seen = 1;
+}
+
+/** Looks, and then counts up, in two operations: two writers may both find the count even. */
+function enterInTwo(count: SeqCount): boolean {
+  if (readSeqTry(count) < 0) return false;
+  step(Op.update, count.at);
+  count.sequence.add(1);
+  return true;
+}
+
 /** `waiters` tasks wait for what one says. */
 function announcing(
   pick: (toy: Toy) => Completion,
@@ -325,6 +352,8 @@ export const programs = {
   "sequence count": sequence((toy) => toy.seq, true),
   "open sequence count": open(sequence((toy) => toy.openSeq, true)),
   "sequence count without looking again": sequence((toy) => toy.seq, false),
+  "sequence count, tried": entering(writeSeqTry),
+  "sequence count, tried in two operations": entering(enterInTwo),
 
   completion: announcing((toy) => toy.done, complete, 1),
   "completion for two": announcing((toy) => toy.done, twice, 2),

@@ -145,9 +145,15 @@ describe("a sequence count", () => {
   test.each<[Name, number]>([
     ["sequence count", 3],
     ["open sequence count", 3],
+    ["sequence count, tried", 3],
   ])("%s: what it lets pass is whole", async (program, preemptions) => {
     const { schedules, shown } = await explore(program, preemptions);
     expect(shown).toEqual({ whole: schedules });
+  });
+
+  test("two writers that look first and then enter both do", async () => {
+    const { shown } = await explore("sequence count, tried in two operations", 2);
+    expect(Object.keys(shown)).toContain("bug");
   });
 
   test("who does not look again sees half a write in some schedules", async () => {
