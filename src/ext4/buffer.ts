@@ -8,29 +8,39 @@
 // A buffer's bytes are changed between getWriteAccess and journalStop only (journal/handle.ts), under the
 // lock of what they describe: dataSem for extent nodes, allocMutex for bitmaps, and so on.
 //
-// In the `buffers` area lie, one after another: hash heads, buffer heads, a bit for each dirty buffer and a
-// bit for each word of those, data.  Heads are no slab structs: there are 32 thousand of them in a large machine, and
-// a snapshot would copy them all.  A set of dirty bits, rather than a list, makes equal states equal
-// bytes, whichever block was changed first.
-//
-// The leaf lock of `BufferCache` protects heads, chains and bits; it nests inside everything.
+// The leaf lock of `BufferCache` protects heads, chains and bits; it nests inside everything.  Who finds a buffer that is
+// in memory goes without it: through the chain, then a reference, and then it looks whether the buffer is still the
+// block's.  A chain that changes under a finder leads it astray at worst, and then it asks again under the lock.  Who
+// gives a buffer to another block closes its references first, and opens them when the bytes are there.
 
-import { assert, bug, Errno } from "../machine/errors.ts";
-import { allocate, header, Root, rootView, setRoot, viewAt } from "../machine/layout.ts";
+import { bug, Errno } from "../machine/errors.ts";
+import { Root, rootView, viewAt } from "../machine/layout.ts";
 import type { Memory } from "../machine/memory.ts";
 import { touch } from "../machine/snapshot.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { LeafLock, leafLock, leafUnlock } from "../locks/leaf.ts";
+import {
+  closeReferences,
+  Counter,
+  giveReference,
+  openReferences,
+  References,
+  referencesTo,
+  takeReference,
+} from "../locks/references.ts";
 import { damaged } from "./damage.ts";
+import { markedIndexes, markIndex } from "./dirty-set.ts";
 import { BLOCK_SIZE, mediaAddress, type SuperBlock } from "./super.ts";
 
 const BufferFlag = {
   inUse: 1, // holds `block`, and is found by it
   dirty: 2, // differs from media
-  visited: 4, // used since the clock's hand came by
   verified: 8, // its checksum was right when it was read, or the bytes are ours
   logged: 16, // committed to the journal, not yet at its place on the media: it stays in memory
 } as const;
+
+/** The place of a buffer that has none. */
+const NO_PLACE = 0xffff_ffff;
 
 /** Flags of a buffer whose bytes are not at their place on the media. */
 const UNWRITTEN = BufferFlag.dirty | BufferFlag.logged;
@@ -53,12 +63,14 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 export const Buffer = struct("buffer", {
   block: u32,
   flags: u32,
-  references: u32,
+  references: embed(References),
   next: u32, // the next of its hash chain, by address
   kind: u32,
   owner: u32,
   generation: u32,
+  place: u32, // which of its owner's blocks it is, where the owner says so (directory/hint.ts)
   data: u32, // the address of its bytes: the same for the machine's life
+  visited: u32, // 1: used since the clock's hand came by; no lock: a hint
 });
 export type Buffer = ViewOf<typeof Buffer>;
 
@@ -68,42 +80,15 @@ export const BufferCache = struct("buffer_cache", {
   hashAt: u32,
   hashMask: u32,
   headsAt: u32,
-  dirtyAt: u32, // a bit a buffer
-  dirtyWordsAt: u32, // a bit for each word of those that is not 0
+  dirtyAt: u32, // the set of dirty buffers, by their index
+  dirtyWordsAt: u32,
   dataAt: u32,
   hand: u32, // of the clock
   dirtyCount: u32,
   loggedCount: u32,
-  promised: u32, // credits of running handles
+  promised: embed(Counter), // credits of running handles
 });
 export type BufferCache = ViewOf<typeof BufferCache>;
-
-const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(least));
-const align = (at: number, to: number): number => Math.ceil(at / to) * to;
-
-/** Lays the cache out, empty.  At boot. */
-export function initBuffers(mem: Memory): void {
-  const area = header(mem).buffers;
-  setRoot(mem, Root.buffers, allocate(mem, BufferCache));
-  const cache = bufferCache(mem);
-  const buckets = powerOfTwo(area.length / BLOCK_SIZE);
-  const fixed = buckets * 4 + 4 * BLOCK_SIZE;
-  cache.capacity = Math.floor((area.length - fixed) / (BLOCK_SIZE + Buffer.size + 1));
-  cache.hashAt = area.start;
-  cache.hashMask = buckets - 1;
-  cache.headsAt = align(cache.hashAt + buckets * 4, BLOCK_SIZE);
-  cache.dirtyAt = align(cache.headsAt + cache.capacity * Buffer.size, BLOCK_SIZE);
-  cache.dirtyWordsAt = align(cache.dirtyAt + Math.ceil(cache.capacity / 8), 4);
-  cache.dataAt = align(cache.dirtyWordsAt + Math.ceil(cache.capacity / 256) + 4, BLOCK_SIZE);
-  assert(
-    cache.dataAt + cache.capacity * BLOCK_SIZE <= area.start + area.length,
-    "the buffers fit their area",
-  );
-  for (let index = 0; index < cache.capacity; index++) {
-    mem.u32[(cache.headsAt + index * Buffer.size + Buffer.offset("data")) >>> 2] =
-      cache.dataAt + index * BLOCK_SIZE;
-  }
-}
 
 export function bufferCache(mem: Memory): BufferCache {
   return rootView(mem, Root.buffers, BufferCache);
@@ -125,12 +110,25 @@ const touchHead = (buffer: Buffer): void => touch(buffer.mem, buffer.at, Buffer.
 const bucketOf = (cache: BufferCache, block: number): number =>
   cache.hashAt + ((Math.imul(block, 0x9e3779b1) >>> 7) & cache.hashMask) * 4;
 
-function find(cache: BufferCache, block: number): Buffer | undefined {
+/** So many buffers of a chain are looked at: more is a chain that changes under a finder without the lock. */
+const LONGEST_CHAIN = 64;
+
+function find(cache: BufferCache, block: number, most = Infinity): Buffer | undefined {
   const { mem } = cache;
-  for (let at = mem.u32[bucketOf(cache, block) >>> 2] as number; at !== 0;) {
+  let left = most;
+  for (let at = mem.u32[bucketOf(cache, block) >>> 2] as number; at !== 0 && left > 0; left--) {
     if (mem.u32[at >>> 2] === block) return viewAt(mem, Buffer, at);
     at = mem.u32[(at + NEXT) >>> 2] as number;
   }
+  return undefined;
+}
+
+/** The buffer of a block with a reference, if it is in memory and nobody is changing that.  Without the lock. */
+function findHeld(cache: BufferCache, block: number): Buffer | undefined {
+  const buffer = find(cache, block, LONGEST_CHAIN);
+  if (buffer === undefined || !holdBuffer(buffer)) return undefined;
+  if (buffer.block === block && (buffer.flags & BufferFlag.inUse) !== 0) return buffer;
+  giveReference(buffer.references);
   return undefined;
 }
 
@@ -147,19 +145,28 @@ function unlink(cache: BufferCache, buffer: Buffer): void {
   touchHead(buffer);
   buffer.next = 0;
   buffer.flags = 0;
+  buffer.visited = 0;
 }
 
-/** A buffer that nobody uses, out of its old chain.  The clock's hand passes twice: once to clear `visited`. */
+/** Takes a reference to a buffer, unless it is being given to another block: whose it is the caller asks afterwards. */
+export function holdBuffer(buffer: Buffer): boolean {
+  touchHead(buffer);
+  return takeReference(buffer.references);
+}
+
+/** A buffer that nobody uses, closed, out of its old chain.  The clock's hand passes twice: once to clear `visited`. */
 function evict(cache: BufferCache): Buffer | undefined {
   for (let turns = 2 * cache.capacity; turns > 0; turns--) {
     const buffer = headOf(cache, cache.hand);
     cache.hand = cache.hand + 1 === cache.capacity ? 0 : cache.hand + 1;
-    if (buffer.references !== 0 || (buffer.flags & UNWRITTEN) !== 0) continue;
-    if ((buffer.flags & BufferFlag.visited) !== 0) {
+    if (referencesTo(buffer.references) !== 0 || (buffer.flags & UNWRITTEN) !== 0) continue;
+    if (buffer.visited !== 0) {
       touchHead(buffer);
-      buffer.flags &= ~BufferFlag.visited;
+      buffer.visited = 0;
       continue;
     }
+    touchHead(buffer);
+    if (!closeReferences(buffer.references)) continue;
     if ((buffer.flags & BufferFlag.inUse) !== 0) unlink(cache, buffer);
     return buffer;
   }
@@ -175,6 +182,7 @@ function chain(cache: BufferCache, buffer: Buffer, block: number): void {
   buffer.kind = Kind.plain;
   buffer.owner = 0;
   buffer.generation = 0;
+  buffer.place = NO_PLACE;
   buffer.next = mem.u32[bucket >>> 2] as number;
   touch(mem, bucket, 4);
   mem.u32[bucket >>> 2] = buffer.at;
@@ -198,21 +206,31 @@ export function getNewBuffer(sb: SuperBlock, block: number): Buffer | number {
 function get(sb: SuperBlock, block: number, read: boolean): Buffer | number {
   if (!(block < sb.blockCount)) return damaged(sb.mem, "block", block);
   const cache = bufferCache(sb.mem);
+  const found = read ? findHeld(cache, block) : undefined;
+  const buffer = found ?? getLocked(sb, cache, block, read);
+  if (buffer === undefined) return -Errno.ENOMEM;
+  if (buffer.visited === 0) {
+    touchHead(buffer);
+    buffer.visited = 1;
+  }
+  return buffer;
+}
+
+function getLocked(sb: SuperBlock, cache: BufferCache, block: number, read: boolean): Buffer | undefined {
   leafLock(cache.lock);
   let buffer = find(cache, block);
-  const missed = buffer === undefined;
-  if (buffer === undefined) {
+  if (buffer !== undefined) {
+    touchHead(buffer);
+    takeReference(buffer.references);
+    if (!read) fill(sb, buffer, false);
+  } else {
     buffer = evict(cache);
-    if (buffer === undefined) {
-      leafUnlock(cache.lock);
-      return -Errno.ENOMEM;
+    if (buffer !== undefined) {
+      chain(cache, buffer, block);
+      fill(sb, buffer, read);
+      openReferences(buffer.references);
     }
-    chain(cache, buffer, block);
   }
-  if (missed || !read) fill(sb, buffer, read);
-  touchHead(buffer);
-  buffer.references += 1;
-  buffer.flags |= BufferFlag.visited;
   leafUnlock(cache.lock);
   return buffer;
 }
@@ -225,12 +243,13 @@ function fill(sb: SuperBlock, buffer: Buffer, read: boolean): void {
 
 /** Gives a reference back.  kernel: brelse */
 export function releaseBuffer(buffer: Buffer): void {
-  const cache = bufferCache(buffer.mem);
-  leafLock(cache.lock);
-  assert(buffer.references > 0, "a buffer is released as often as it was taken");
   touchHead(buffer);
-  buffer.references -= 1;
-  leafUnlock(cache.lock);
+  giveReference(buffer.references);
+}
+
+/** How many references a buffer has. */
+export function holdersOf(buffer: Buffer): number {
+  return referencesTo(buffer.references);
 }
 
 /** The address of the buffer's bytes. */
@@ -254,14 +273,10 @@ export function isVerified(buffer: Buffer): boolean {
 
 /** Remembers that the bytes were found good, so that nobody computes their checksum again. */
 export function setVerified(buffer: Buffer): void {
-  setFlag(buffer, BufferFlag.verified);
-}
-
-function setFlag(buffer: Buffer, flag: number): void {
   const cache = bufferCache(buffer.mem);
   leafLock(cache.lock);
   touchHead(buffer);
-  buffer.flags |= flag;
+  buffer.flags |= BufferFlag.verified;
   leafUnlock(cache.lock);
 }
 
@@ -276,7 +291,7 @@ export function setDirty(buffer: Buffer): boolean {
     touchHead(buffer);
     buffer.flags |= BufferFlag.dirty | BufferFlag.verified;
     cache.dirtyCount += 1;
-    markBit(cache, (buffer.at - cache.headsAt) / Buffer.size, true);
+    markIndex(cache, (buffer.at - cache.headsAt) / Buffer.size, true);
   }
   leafUnlock(cache.lock);
   return clean;
@@ -288,42 +303,14 @@ function clearDirty(cache: BufferCache, buffer: Buffer): void {
   touchHead(buffer);
   buffer.flags &= ~BufferFlag.dirty;
   cache.dirtyCount -= 1;
-  markBit(cache, (buffer.at - cache.headsAt) / Buffer.size, false);
-}
-
-function markBit(cache: BufferCache, index: number, dirty: boolean): void {
-  const { mem } = cache;
-  const word = (cache.dirtyAt >>> 2) + (index >>> 5);
-  const above = (cache.dirtyWordsAt >>> 2) + (index >>> 10);
-  const aboveBit = 1 << ((index >>> 5) & 31);
-  touch(mem, word * 4, 4);
-  touch(mem, above * 4, 4);
-  if (dirty) {
-    mem.i32[word] = (mem.i32[word] as number) | (1 << (index & 31));
-    mem.i32[above] = (mem.i32[above] as number) | aboveBit;
-  } else {
-    mem.i32[word] = (mem.i32[word] as number) & ~(1 << (index & 31));
-    if (mem.i32[word] === 0) mem.i32[above] = (mem.i32[above] as number) & ~aboveBit;
-  }
+  markIndex(cache, (buffer.at - cache.headsAt) / Buffer.size, false);
 }
 
 /** All dirty buffers, in the order of their places.  The journal is locked: nobody adds one. */
 export function dirtyBuffers(mem: Memory): Buffer[] {
   const cache = bufferCache(mem);
-  const found: Buffer[] = [];
-  const words = Math.ceil(cache.capacity / 32);
-  for (let above = 0; above * 32 < words; above++) {
-    let wordBits = mem.u32[(cache.dirtyWordsAt >>> 2) + above] as number;
-    for (; wordBits !== 0; wordBits &= wordBits - 1) {
-      const word = above * 32 + lowestBit(wordBits);
-      let bits = mem.u32[(cache.dirtyAt >>> 2) + word] as number;
-      for (; bits !== 0; bits &= bits - 1) found.push(headOf(cache, word * 32 + lowestBit(bits)));
-    }
-  }
-  return found;
+  return markedIndexes(cache, cache.capacity).map((index) => headOf(cache, index));
 }
-
-const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
 /** The buffer's bytes are at their place on the media now. */
 export function setClean(buffer: Buffer): void {
@@ -384,7 +371,7 @@ export function dropAllBuffers(mem: Memory): number {
   const cache = bufferCache(mem);
   for (let index = 0; index < cache.capacity; index++) {
     const buffer = headOf(cache, index);
-    if (buffer.references !== 0 || (buffer.flags & UNWRITTEN) !== 0) return -Errno.EBUSY;
+    if (holdersOf(buffer) !== 0 || (buffer.flags & UNWRITTEN) !== 0) return -Errno.EBUSY;
   }
   for (let index = 0; index < cache.capacity; index++) {
     const buffer = headOf(cache, index);

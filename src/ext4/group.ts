@@ -1,5 +1,9 @@
 // Group descriptors: where they lie, and their fields.  Mount has checked every block number in them.
 
+import { assert } from "../machine/errors.ts";
+import { allocate, Root, rootView, setRoot } from "../machine/layout.ts";
+import type { Memory } from "../machine/memory.ts";
+import { bytes, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { allBits, setBits } from "./alloc/bits.ts";
 import { bufferAt, bufferData, getBuffer, Kind, releaseBuffer, setKind, type Buffer } from "./buffer.ts";
 import { hasGroupChecksums, type SuperBlock } from "./super.ts";
@@ -7,16 +11,67 @@ import { Compat, ReadOnlyCompat } from "./media/features.ts";
 import { isSparse, RawGroup } from "./media/group.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
 
+/** So many blocks of descriptors there are at most: with more, they would not fit a group of so small ones. */
+const MAX_DESCRIPTOR_BLOCKS = 512;
+
+const HeldGroups = struct("held_groups", {
+  held: u32, // 1: the table is filled in, and each buffer has a reference
+  buffers: bytes(4 * MAX_DESCRIPTOR_BLOCKS, 4),
+});
+
+/** At boot. */
+export function initGroups(mem: Memory): void {
+  setRoot(mem, Root.groups, allocate(mem, HeldGroups));
+}
+
+const heldGroups = (mem: Memory): ViewOf<typeof HeldGroups> => rootView(mem, Root.groups, HeldGroups);
+
+/** Keeps all descriptors in memory, while the file system is mounted.  Returns 0.  kernel: s_group_desc */
+export function holdGroups(sb: SuperBlock): number {
+  const groups = heldGroups(sb.mem);
+  assert(sb.descriptorBlocks <= MAX_DESCRIPTOR_BLOCKS, "a group has room for all descriptors");
+  for (let index = 0; index < sb.descriptorBlocks; index++) {
+    const buffer = getBuffer(sb, sb.firstDataBlock + 1 + index);
+    if (typeof buffer === "number") {
+      releaseGroups(sb, index);
+      return buffer;
+    }
+    setKind(buffer, Kind.groupDescriptors);
+    sb.mem.u32[(groups.buffers >>> 2) + index] = buffer.at;
+  }
+  groups.held = 1;
+  return 0;
+}
+
+/** Lets go of them. */
+export function dropGroups(sb: SuperBlock): void {
+  const groups = heldGroups(sb.mem);
+  if (groups.held === 0) return;
+  groups.held = 0;
+  releaseGroups(sb, sb.descriptorBlocks);
+}
+
+function releaseGroups({ mem }: SuperBlock, count: number): void {
+  const { buffers } = heldGroups(mem);
+  for (let index = 0; index < count; index++) {
+    releaseBuffer(bufferAt(mem, mem.u32[(buffers >>> 2) + index] as number));
+    mem.u32[(buffers >>> 2) + index] = 0;
+  }
+}
+
 /** The buffer with a group's descriptor; give it back with `releaseGroup`. */
 export function getGroup(sb: SuperBlock, group: number): Buffer | number {
-  const perBlock = sb.blockSize / sb.descriptorSize;
-  const buffer = getBuffer(sb, sb.firstDataBlock + 1 + Math.floor(group / perBlock));
+  const { mem } = sb;
+  const index = Math.floor(group / (sb.blockSize / sb.descriptorSize));
+  const { held, buffers } = heldGroups(mem);
+  if (held !== 0) return bufferAt(mem, mem.u32[(buffers >>> 2) + index] as number);
+  const buffer = getBuffer(sb, sb.firstDataBlock + 1 + index);
   if (typeof buffer !== "number") setKind(buffer, Kind.groupDescriptors);
   return buffer;
 }
 
 export function releaseGroup(buffer: Buffer): void {
-  releaseBuffer(buffer);
+  if (heldGroups(buffer.mem).held === 0) releaseBuffer(buffer);
 }
 
 /** The descriptor in the buffer that `getGroup` gave.  Its wide half is there only with 64 bytes and more. */

@@ -5,7 +5,8 @@
 // is held as long as the inode is in memory.  The root of the extent tree is edited in place there.
 // Fields that tasks use at once, or that must be cheap to reach, have a copy here.
 //
-//   state, references     inodeTable.mutex (inodes/cache.ts)
+//   state                 inodeTable.mutex
+//   references            nobody, but for the last one (inodes/cache.ts)
 //   number … rawAt        nobody: set before the inode is found, and constant
 //   size (i_size)         announced by readSize and writeSize; what orders them is the design's affair
 //   diskSize, i_blocks,   dataSem held for writing, inside a handle
@@ -22,6 +23,7 @@ import { header } from "../machine/layout.ts";
 import { note, Note } from "../machine/trace.ts";
 import { embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
+import { References } from "../locks/references.ts";
 import { RwSem } from "../locks/rwsem.ts";
 import { Mapping } from "../mm/mapping.ts";
 import { bufferAt } from "./buffer.ts";
@@ -33,7 +35,7 @@ import { BLOCK_SIZE, superBlock } from "./super.ts";
 
 export const Inode = struct("inode", {
   state: u32,
-  references: u32,
+  references: embed(References),
   number: u32,
   generation: u32,
   mode: u32, // type and permissions

@@ -13,7 +13,7 @@
 
 import { assert, bug } from "./errors.ts";
 import { GIB, MAX_MEDIA, MIB, MIN_MEDIA } from "./limits.ts";
-import { Memory, PAGE_SIZE } from "./memory.ts";
+import { Memory, PAGE_SHIFT, PAGE_SIZE } from "./memory.ts";
 import { embed, quiet, struct, structById, u32, type AnyStruct, type ViewOf } from "./struct.ts";
 
 const MAGIC = 0x756e7772; // "unwr"
@@ -45,6 +45,9 @@ export const Root = {
   dirtyPages: 19,
   freeMap: 20,
   preallocations: 21,
+  blockHints: 22,
+  lowestFree: 23,
+  groups: 24,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;
@@ -221,12 +224,8 @@ function viewRoot<S extends AnyStruct>(mem: Memory, root: Root, type: S): ViewOf
  * an address there keeps its type for the machine's life.
  */
 export function viewAt<S extends AnyStruct>(mem: Memory, type: S, at: number): ViewOf<S> {
-  let view = mem.views.get(at) as ViewOf<S> | undefined;
-  if (view === undefined) {
-    view = type.of(mem, at) as ViewOf<S>;
-    mem.views.set(at, view);
-  }
-  return view;
+  const page = (mem.views[at >>> PAGE_SHIFT] ??= Array.from({ length: PAGE_SIZE / 4 }));
+  return (page[(at & (PAGE_SIZE - 1)) >>> 2] ??= type.of(mem, at)) as ViewOf<S>;
 }
 
 /** What lies at an address, in words: "inode#3.sem.count", "media block 71 + 0x200". */

@@ -33,10 +33,9 @@ export const Mapping = struct("mapping", {
 });
 export type Mapping = ViewOf<typeof Mapping>;
 
-/** `number` is that of the inode. */
-export function initMapping(mapping: Mapping, number: number): void {
+/** Of a file that nobody maps; the inode's number comes when the inode has one. */
+export function initMapping(mapping: Mapping): void {
   mapping.firstVma = 0;
-  mapping.inodeNumber = number;
   initRwSem(mapping.sem, LockClass["mapping.sem"]);
   mapping.entries.low.store(0);
   mapping.entries.high.store(0);

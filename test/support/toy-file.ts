@@ -64,7 +64,8 @@ export function toyMachine(pages = 8): { mem: Memory; file: ToyFile } {
   header(mem).lockdep = 1;
   setRoot(mem, Root.inodes, allocate(mem, ToyFile));
   const file = toyFile(mem);
-  initMapping(file.mapping, 12);
+  initMapping(file.mapping);
+  file.mapping.inodeNumber = 12;
   initRwSem(file.gate, LockClass["inode.invalidateSem"]);
   file.firstBlock = 16;
   file.pages = pages;

@@ -18,6 +18,7 @@ import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
 import { loadGroup, markUsed } from "./free-map.ts";
+import { lowerTo, lowestBit, releasesOf, rememberLowest } from "./lowest.ts";
 import { discardAll } from "./preallocation.ts";
 import { findRun, type Wish } from "./search.ts";
 
@@ -83,7 +84,7 @@ function search(sb: SuperBlock, goal: number, count: number): Run | number {
     const group = (home + turn) % sb.groupCount;
     const from = turn === 0 ? goalBit : 0;
     const to = turn === sb.groupCount ? goalBit : blocksOf(sb, group);
-    const run = searchGroup(sb, group, from, to, count, turn === 0);
+    const run = searchGroup(sb, group, from, to, count, turn === 0 ? goalBit : -1);
     if (typeof run === "number") return run;
     if (run !== undefined && (best === undefined || run.count > best.count)) best = run;
     if (best !== undefined && (best.count >= count || best.start === goal)) return best;
@@ -91,13 +92,14 @@ function search(sb: SuperBlock, goal: number, count: number): Run | number {
   return best ?? -Errno.ENOSPC;
 }
 
+/** A run in a group, between bit `from` and bit `to`; one that starts at the goal wins (-1: there is none). */
 function searchGroup(
   sb: SuperBlock,
   group: number,
   from: number,
   to: number,
   count: number,
-  startsAtGoal: boolean,
+  goal: number,
 ): Run | number | undefined {
   const descriptors = getGroup(sb, group);
   if (typeof descriptors === "number") return descriptors;
@@ -105,20 +107,33 @@ function searchGroup(
   const bitmap = raw.bg_free_blocks_count_lo === 0 ? undefined : getBlockBitmap(sb, group, raw);
   releaseGroup(descriptors);
   if (bitmap === undefined || typeof bitmap === "number") return bitmap;
-  const run = longestRun(bitmap, firstBlockOf(sb, group), from, to, count, startsAtGoal);
+  const first = firstBlockOf(sb, group);
+  const run = longestRun(bitmap, first, goal, Math.max(from, firstFree(sb, group, bitmap)), to, count);
   releaseBuffer(bitmap);
   if (run === undefined) return undefined;
-  return { start: firstBlockOf(sb, group) + run.start, count: run.count };
+  return { start: first + run.start, count: run.count };
 }
 
-/** The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `from` wins if `prefer` is set. */
+/** The first bit of a group that is free, and not held. */
+function firstFree(sb: SuperBlock, group: number, { mem, data }: Buffer): number {
+  const releases = releasesOf(mem);
+  const [first, end] = [firstBlockOf(sb, group), blocksOf(sb, group)];
+  let bit = nextBit(mem, data, 0, lowestBit(mem, group), end);
+  while (bit < end && nextHeld(mem, first + bit, first + bit + 1) === first + bit) {
+    bit = nextBit(mem, data, 0, nextNotHeld(mem, first + bit, first + end) - first, end);
+  }
+  rememberLowest(mem, group, bit, releases);
+  return bit;
+}
+
+/** The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `goal` wins if it is one. */
 function longestRun(
   bitmap: Buffer,
   first: number,
+  goal: number,
   from: number,
   to: number,
   count: number,
-  prefer: boolean,
 ): Run | undefined {
   const { mem, data } = bitmap;
   const holds = heldCount(mem) > 0;
@@ -133,7 +148,7 @@ function longestRun(
     let end = nextBit(mem, data, 1, start, Math.min(to, start + count));
     if (holds) end = nextHeld(mem, first + start, first + end) - first;
     if (best === undefined || end - start > best.count) best = { start, count: end - start };
-    if (best.count >= count || (prefer && start === from)) break;
+    if (best.count >= count || start === goal) break;
     bit = end;
   }
   return best;
@@ -210,7 +225,10 @@ function markIn(
     raw.bg_free_blocks_count_lo = left;
     raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
     dirtyMetadata(handle, descriptors);
-    if (value === 0) holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
+    if (value === 0) {
+      holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
+      lowerTo(sb.mem, group, from);
+    }
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }

@@ -5,16 +5,7 @@
 
 import type { Memory } from "../../machine/memory.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
-import {
-  bufferData,
-  getBuffer,
-  isVerified,
-  Kind,
-  releaseBuffer,
-  setKind,
-  setVerified,
-  type Buffer,
-} from "../buffer.ts";
+import { bufferData, getBuffer, Kind, releaseBuffer, setKind, setVerified, type Buffer } from "../buffer.ts";
 import { badChecksum, damaged } from "../damage.ts";
 import { allocateExtent } from "../extents/allocate.ts";
 import { State } from "../extents/extent.ts";
@@ -25,6 +16,7 @@ import { lookUp } from "../map.ts";
 import { DirectoryEntry, DirectoryTail, entrySize, TAIL_TYPE } from "../media/directory.ts";
 import { ownedSum } from "../media/sums.ts";
 import { BLOCK_SIZE, hasChecksums, superBlock, type SuperBlock } from "../super.ts";
+import { guessBlock, isTrusted, rememberBlock } from "./hint.ts";
 import { hashChecksumIsGood, isHashNode } from "./hash-node.ts";
 
 const SLASH = 0x2f;
@@ -47,6 +39,10 @@ export function limitOf(sb: SuperBlock): number {
 
 /** The buffer of a directory's block, checked; 0 for a block that is not there. */
 export function readBlock(directory: Inode, block: number): Buffer | number {
+  return guessBlock(directory, block) ?? findBlock(directory, block);
+}
+
+function findBlock(directory: Inode, block: number): Buffer | number {
   const sb = superBlock(directory.mem);
   const found = lookUp(directory, block);
   if (typeof found === "number") return found;
@@ -56,14 +52,12 @@ export function readBlock(directory: Inode, block: number): Buffer | number {
   const buffer = getBuffer(sb, found.media + block - found.start);
   if (typeof buffer === "number") return buffer;
   const result = isTrusted(directory, buffer) ? 0 : check(sb, directory, buffer, block);
-  if (result === 0) return buffer;
+  if (result === 0) {
+    rememberBlock(directory, block, buffer);
+    return buffer;
+  }
   releaseBuffer(buffer);
   return result;
-}
-
-function isTrusted(directory: Inode, buffer: Buffer): boolean {
-  const ours = buffer.kind === Kind.directory || buffer.kind === Kind.hashNode;
-  return ours && buffer.owner === directory.number && isVerified(buffer);
 }
 
 /** 0 for a good block, which is then marked; -EFSBADCRC, -EUCLEAN. */

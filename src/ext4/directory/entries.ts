@@ -7,7 +7,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { bufferData, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
+import { bufferData, holdBuffer, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import type { Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
@@ -59,6 +59,18 @@ interface Place {
   before: number;
 }
 
+/** Room for a new name: an entry with enough bytes to spare.  0: there is none at hand. */
+export class Room {
+  /** Held, where there is room. */
+  buffer: Buffer | undefined = undefined;
+  at = 0;
+}
+
+/** Gives up what the room holds. */
+export function leaveRoom({ buffer }: Room): void {
+  if (buffer !== undefined) releaseBuffer(buffer);
+}
+
 function sameName(mem: Memory, at: number, name: Uint8Array): boolean {
   if (nameLength(mem, at) !== name.length) return false;
   const from = at + DirectoryEntry.size;
@@ -70,39 +82,59 @@ function sameName(mem: Memory, at: number, name: Uint8Array): boolean {
 const isDots = (name: Uint8Array): boolean =>
   name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
 
-function findEntry(directory: Inode, name: Uint8Array): Place | number {
+/** The entry of a name.  Where it is not there, and the search came by bytes to spare for it, `room` says so. */
+function findEntry(directory: Inode, name: Uint8Array, room?: Room): Place | number {
   // "." and ".." are in no index.
-  if (isIndexed(directory) && !isDots(name)) return findIndexed(directory, name);
+  if (isIndexed(directory) && !isDots(name)) return findIndexed(directory, name, room);
   for (let block = 0; block < blocksOf(directory); block++) {
     const buffer = readBlock(directory, block);
     if (buffer === 0) continue;
     if (typeof buffer === "number") return buffer;
-    const place = findIn(buffer, name);
+    const place = findIn(buffer, name, room);
     if (place !== undefined) return place;
     releaseBuffer(buffer);
   }
   return -Errno.ENOENT;
 }
 
-function findIn(buffer: Buffer, name: Uint8Array): Place | undefined {
+function findIn(buffer: Buffer, name: Uint8Array, room?: Room): Place | undefined {
   const { mem } = buffer;
-  const end = bufferData(buffer) + BLOCK_SIZE;
+  const { u32 } = mem;
+  const start = bufferData(buffer);
+  // The first block with room will do.
+  const need = room === undefined || room.buffer !== undefined ? NO_RECORD : entrySize(name.length);
   let before = 0;
-  for (let at = bufferData(buffer); at < end; at += recordLength(mem, at)) {
-    if (inodeOf(mem, at) !== 0 && sameName(mem, at, name)) return { buffer, at, before };
+  let spare = 0;
+  for (let at = start; at < start + BLOCK_SIZE;) {
+    const lengths = u32[(at + LENGTH) >>> 2] as number; // the record's, the name's, the type
+    const record = lengths & 0xffff;
+    if (((lengths >>> 16) & 0xff) === name.length && u32[at >>> 2] !== 0 && sameName(mem, at, name)) {
+      return { buffer, at, before };
+    }
+    if (record >= need && spare === 0 && record - usedBy(mem, at) >= need) spare = at;
     before = at;
+    at += record;
+  }
+  // Behind the limit lies what looks like an unused entry.
+  if (room !== undefined && spare !== 0 && spare < start + limitOf(superBlock(mem)) && holdBuffer(buffer)) {
+    room.buffer = buffer;
+    room.at = spare;
   }
   return undefined;
 }
 
+/** Longer than any record. */
+const NO_RECORD = 2 * BLOCK_SIZE;
+
 /** kernel: ext4_dx_find_entry */
-function findIndexed(directory: Inode, name: Uint8Array): Place | number {
+function findIndexed(directory: Inode, name: Uint8Array, room?: Room): Place | number {
   const path = descend(directory, name);
   if (typeof path === "number") return path;
   let result: Place | number = 1;
-  while (result === 1) {
+  for (let first = true; result === 1; first = false) {
     const leaf = readLeaf(directory, path);
-    const place = typeof leaf === "number" ? leaf : findIn(leaf, name);
+    // A new name goes into the first of the leaves.
+    const place = typeof leaf === "number" ? leaf : findIn(leaf, name, first ? room : undefined);
     if (typeof leaf !== "number" && place === undefined) releaseBuffer(leaf);
     result = place ?? nextLeaf(directory, path);
   }
@@ -110,10 +142,13 @@ function findIndexed(directory: Inode, name: Uint8Array): Place | number {
   return result === 0 ? -Errno.ENOENT : result;
 }
 
-/** The inode number of a name; -ENOENT, and -EUCLEAN for an inode of the file system's own.  kernel: __ext4_iget */
-export function lookupName(directory: Inode, name: Uint8Array): number {
+/**
+ * The inode number of a name; -ENOENT, and then perhaps with room for it; -EUCLEAN for an inode of the file
+ * system's own.  kernel: __ext4_iget
+ */
+export function lookupName(directory: Inode, name: Uint8Array, room?: Room): number {
   const { mem } = directory;
-  const place = findEntry(directory, name);
+  const place = findEntry(directory, name, room);
   if (typeof place === "number") return place;
   const number = inodeOf(mem, place.at);
   releaseBuffer(place.buffer);
@@ -143,7 +178,8 @@ export function listNames(directory: Inode): Name[] | number {
 }
 
 /**
- * Adds a name that is not there.  Inside a handle with `creditsFor(sb).addName`.  -ENOSPC.
+ * Adds a name that is not there, where `lookupName` found room for it if it did.  Inside a handle with
+ * `creditsFor(sb).addName`.  -ENOSPC.
  *
  * kernel: ext4_add_entry
  */
@@ -153,7 +189,11 @@ export function addName(
   name: Uint8Array,
   ino: number,
   type: FileType,
+  room?: Room,
 ): number {
+  if (room?.buffer !== undefined) {
+    return writeEntry(handle, directory, room.buffer, room.at, name, ino, type);
+  }
   if (isIndexed(directory)) return addIndexed(handle, directory, name, ino, type);
   const need = entrySize(name.length);
   for (let block = 0; block < blocksOf(directory); block++) {

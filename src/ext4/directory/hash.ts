@@ -57,74 +57,93 @@ function legacy(signed: boolean, name: Uint8Array): number {
 }
 
 /**
- * Four bytes of a name as a number, of a part of it that starts at `from` and has at most `most` bytes.  Where the
- * name has ended its length stands in for what is missing.  kernel: str2hashbuf
+ * A part of a name that starts at `from` as numbers of four bytes each.  Where the name has ended its length stands in
+ * for what is missing.  kernel: str2hashbuf
  */
-function wordOf(signed: boolean, name: Uint8Array, from: number, most: number, index: number): number {
+function wordsOf(signed: boolean, name: Uint8Array, from: number, words: number[]): void {
   const left = name.length - from;
   let pad = (left & 0xff) | (left << 8);
   pad |= pad << 16;
-  const end = Math.min(left, most, 4 * index + 4);
-  let word = pad;
-  for (let at = 4 * index; at < end; at++) word = (byteOf(signed, name, from + at) + (word << 8)) | 0;
-  return word;
+  let at = from;
+  for (let index = 0; index < words.length; index++) {
+    let word = pad;
+    for (const end = Math.min(name.length, at + 4); at < end; at++) {
+      word = (byteOf(signed, name, at) + (word << 8)) | 0;
+    }
+    words[index] = word;
+  }
 }
 
-const rotate = (value: number, by: number): number => (value << by) | (value >>> (32 - by));
-const choose = (x: number, y: number, z: number): number => z ^ (x & (y ^ z));
-const majority = (x: number, y: number, z: number): number => ((x & y) + ((x ^ y) & z)) | 0;
-const parity = (x: number, y: number, z: number): number => x ^ y ^ z;
-
-/** In which order the three rounds take the eight words, and how far each rotates. */
-const ROUNDS = [
-  { mix: choose, add: 0, order: [0, 1, 2, 3, 4, 5, 6, 7], turns: [3, 7, 11, 19] },
-  { mix: majority, add: 0x5a827999, order: [1, 3, 5, 7, 0, 2, 4, 6], turns: [3, 5, 9, 13] },
-  { mix: parity, add: 0x6ed9eba1, order: [3, 7, 2, 6, 1, 5, 0, 4], turns: [3, 9, 11, 15] },
-] as const;
+// How far MD4 rotates in each of its rounds, and in which order the second and the third take the words.  (RFC 1320)
+const TURNS = [3, 7, 11, 19] as const;
+const TURNS_2 = [3, 5, 9, 13] as const;
+const TURNS_3 = [3, 9, 11, 15] as const;
+const ORDER_2 = [1, 3, 5, 7, 0, 2, 4, 6] as const;
+const ORDER_3 = [3, 7, 2, 6, 1, 5, 0, 4] as const;
 
 /** kernel: half_md4_transform, over each 32 bytes of the name */
 function halfMd4(sb: SuperBlock, signed: boolean, name: Uint8Array): number {
-  let [first, second, third, fourth] = [seed(sb, 0), seed(sb, 1), seed(sb, 2), seed(sb, 3)];
-  const words = new Int32Array(8);
+  const state = [seed(sb, 0), seed(sb, 1), seed(sb, 2), seed(sb, 3)] as [number, number, number, number];
+  const words = [0, 0, 0, 0, 0, 0, 0, 0];
   for (let from = 0; from < name.length; from += 32) {
-    for (let index = 0; index < 8; index++) words[index] = wordOf(signed, name, from, 32, index);
-    let [a, b, c, d] = [first, second, third, fourth];
-    for (const { mix, add, order, turns } of ROUNDS) {
-      for (let index = 0; index < 8; index++) {
-        const word = words[order[index] as number] as number;
-        const next = rotate((a + mix(b, c, d) + word + add) | 0, turns[index & 3] as number);
-        a = d;
-        d = c;
-        c = b;
-        b = next;
-      }
-    }
-    first = (first + a) | 0;
-    second = (second + b) | 0;
-    third = (third + c) | 0;
-    fourth = (fourth + d) | 0;
+    wordsOf(signed, name, from, words);
+    mixWords(state, words);
   }
-  return second;
+  return state[1];
+}
+
+/** Three rounds, written out: every look-up in a large directory comes by here, and calls would take most of the time. */
+function mixWords(state: [number, number, number, number], words: readonly number[]): void {
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  for (let index = 0; index < 8; index++) {
+    const sum = (a + (d ^ (b & (c ^ d))) + (words[index] as number)) | 0;
+    const by = TURNS[index & 3] as number;
+    a = d;
+    d = c;
+    c = b;
+    b = (sum << by) | (sum >>> (32 - by));
+  }
+  for (let index = 0; index < 8; index++) {
+    const mixed = (b & c) + ((b ^ c) & d);
+    const sum = (a + mixed + (words[ORDER_2[index] as number] as number) + 0x5a827999) | 0;
+    const by = TURNS_2[index & 3] as number;
+    a = d;
+    d = c;
+    c = b;
+    b = (sum << by) | (sum >>> (32 - by));
+  }
+  for (let index = 0; index < 8; index++) {
+    const sum = (a + (b ^ c ^ d) + (words[ORDER_3[index] as number] as number) + 0x6ed9eba1) | 0;
+    const by = TURNS_3[index & 3] as number;
+    a = d;
+    d = c;
+    c = b;
+    b = (sum << by) | (sum >>> (32 - by));
+  }
+  state[0] = (state[0] + a) | 0;
+  state[1] = (state[1] + b) | 0;
+  state[2] = (state[2] + c) | 0;
+  state[3] = (state[3] + d) | 0;
 }
 
 /** kernel: TEA_transform, over each 16 bytes of the name */
 function tea(sb: SuperBlock, signed: boolean, name: Uint8Array): number {
-  let [first, second] = [seed(sb, 0), seed(sb, 1)];
+  let [low, high] = [seed(sb, 0), seed(sb, 1)];
+  const words = [0, 0, 0, 0];
   for (let from = 0; from < name.length; from += 16) {
-    const [a, b, c, d] = [0, 1, 2, 3].map((index) => wordOf(signed, name, from, 16, index)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    let [x, y] = [first, second];
+    wordsOf(signed, name, from, words);
+    const [a, b, c, d] = words as [number, number, number, number];
+    let [x, y] = [low, high];
     for (let round = 1; round <= 16; round++) {
       const sum = Math.imul(round, 0x9e3779b9);
       x = (x + (((y << 4) + a) ^ (y + sum) ^ ((y >>> 5) + b))) | 0;
       y = (y + (((x << 4) + c) ^ (x + sum) ^ ((x >>> 5) + d))) | 0;
     }
-    first = (first + x) | 0;
-    second = (second + y) | 0;
+    low = (low + x) | 0;
+    high = (high + y) | 0;
   }
-  return first;
+  return low;
 }

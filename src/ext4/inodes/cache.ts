@@ -5,6 +5,9 @@
 //   iput     gives one back; the last one of an inode without links truncates and frees it
 //   newInode an inode that was not there before
 //
+// The references of an inode are counted without a lock: who finds a live place takes one, and looks then whether the
+// inode is still the one of that number.  The last one goes under the mutex, which closes the count.
+//
 // A place is free, live or dying.  A dying one is no longer found: its number may be given to a new inode, in
 // another place, before the place is free.  The inode's number was read from a directory whose rwsem is still
 // held when iget runs, so an inode with a name is never on its way out.
@@ -12,6 +15,7 @@
 // Lock order: directory.rwsem, handle, inodeTable.mutex, buffers.  iput of the last reference starts a handle
 // and takes dataSem: it is called with none of these held.
 
+import { Op, step } from "../../machine/cpu.ts";
 import { Errno } from "../../machine/errors.ts";
 import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { MAX_INODES } from "../../machine/limits.ts";
@@ -19,6 +23,14 @@ import type { Memory } from "../../machine/memory.ts";
 import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import {
+  closeReferences,
+  giveAndClose,
+  giveReference,
+  giveUnlessLast,
+  openReferences,
+  takeReference,
+} from "../../locks/references.ts";
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { allocateInode, freeInode } from "../alloc/inodes.ts";
@@ -48,7 +60,7 @@ import { superBlock, type SuperBlock } from "../super.ts";
 import { truncateBlocks } from "../truncate.ts";
 
 const InodeTable = struct("inode_table", {
-  mutex: embed(Mutex), // protects which places are in use, and the reference counts
+  mutex: embed(Mutex), // protects which places are in use, and for what: open and closed counts of references
   inodesAt: u32,
   reach: u32, // the places from here on are free: nobody looks there
 });
@@ -85,7 +97,7 @@ export function igetNext(mem: Memory, place: number): { inode: Inode; place: num
     const inode = inodeAt(mem, inodesAt + next * STRIDE);
     if (inode.state === State.live) found = { inode, place: next };
   }
-  if (found !== undefined) found.inode.references += 1;
+  if (found !== undefined) takeReference(found.inode.references);
   mutexUnlock(mutex);
   return found;
 }
@@ -104,7 +116,7 @@ const STATE = Inode.offset("state");
 const NUMBER = Inode.offset("number");
 const STRIDE = strideOf(Inode);
 
-/** The live inode of a number.  The table is locked. */
+/** The live inode of a number.  The table is locked, or what is found is asked again. */
 function findLive(mem: Memory, number: number): Inode | undefined {
   const { inodesAt, reach } = tableOf(mem);
   for (let at = inodesAt; at < inodesAt + reach * STRIDE; at += STRIDE) {
@@ -150,12 +162,27 @@ export function igetOrphan(sb: SuperBlock, number: number): Inode | number {
 }
 
 function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
+  const found = findHeld(sb.mem, number);
+  if (found !== undefined) return found;
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
-  const inode = findLive(sb.mem, number) ?? read(sb, number, orphan);
-  if (typeof inode !== "number") inode.references += 1;
+  const live = findLive(sb.mem, number);
+  const inode = live ?? read(sb, number, orphan);
+  if (live !== undefined) takeReference(live.references);
+  else if (typeof inode !== "number") openReferences(inode.references);
   mutexUnlock(mutex);
   return inode;
+}
+
+/** A reference to the inode of a number, if it is in memory and stays there.  Without the mutex. */
+function findHeld(mem: Memory, number: number): Inode | undefined {
+  const inode = findLive(mem, number);
+  if (inode === undefined) return undefined;
+  step(Op.update, inode.references.at);
+  if (!takeReference(inode.references)) return undefined;
+  if (inode.number === number && inode.state === State.live) return inode;
+  giveReference(inode.references);
+  return undefined;
 }
 
 function read(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
@@ -174,12 +201,12 @@ function read(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   return result < 0 ? result : inode;
 }
 
-/** Fills a free place from a raw inode. */
+/** Fills a free place from a raw inode; its references stay closed. */
 function take(inode: Inode, buffer: Buffer, number: number): void {
   const table = tableOf(inode.mem);
   table.reach = Math.max(table.reach, (inode.at - table.inodesAt) / STRIDE + 1);
+  if (inode.dataSem.class === LockClass.none) initPlace(inode);
   inode.state = State.live;
-  inode.references = 0;
   inode.number = number;
   inode.bufferAt = buffer.at;
   inode.rawAt = buffer.data + inodeOffset(superBlock(inode.mem), number);
@@ -189,14 +216,21 @@ function take(inode: Inode, buffer: Buffer, number: number): void {
   inode.flags = raw.i_flags;
   inode.size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
   inode.diskSize = inode.size;
+  inode.rwsem.class = classOf(inode);
+  initExtentStatus(inode.status);
+  inode.mapping.inodeNumber = number;
+}
+
+/** For the first use of a place.  From then on its locks are free, and its references closed, whenever it is. */
+function initPlace(inode: Inode): void {
+  closeReferences(inode.references);
   initRwSem(inode.rwsem, classOf(inode));
   initRwSem(inode.invalidateSem, LockClass["inode.invalidateSem"]);
   initRwSem(inode.dataSem, LockClass["inode.dataSem"]);
-  initExtentStatus(inode.status);
   initMutex(inode.truncateMutex, LockClass["inode.truncateMutex"]);
   initRwSem(inode.spareSem, LockClass["inode.spareSem"]);
   initMutex(inode.spareMutex, LockClass["inode.spareMutex"]);
-  initMapping(inode.mapping, number);
+  initMapping(inode.mapping);
 }
 
 const classOf = (inode: Inode): LockClass =>
@@ -214,10 +248,8 @@ function checkMapping(inode: Inode): number {
 
 /** One more reference for who holds one. */
 export function ihold(inode: Inode): void {
-  const { mutex } = tableOf(inode.mem);
-  mutexLock(mutex);
-  inode.references += 1;
-  mutexUnlock(mutex);
+  step(Op.update, inode.references.at);
+  takeReference(inode.references);
 }
 
 /**
@@ -225,10 +257,15 @@ export function ihold(inode: Inode): void {
  * on that way is returned, and leaves the inode on the orphan list for e2fsck.
  */
 export function iput(inode: Inode): number {
+  step(Op.update, inode.references.at);
+  return giveUnlessLast(inode.references) ? 0 : putLast(inode);
+}
+
+/** kernel: iput_final */
+function putLast(inode: Inode): number {
   const { mutex } = tableOf(inode.mem);
   mutexLock(mutex);
-  inode.references -= 1;
-  const last = inode.references === 0;
+  const last = giveAndClose(inode.references);
   const unlinked = last && rawInode(inode).i_links_count === 0;
   if (unlinked) inode.state = State.dying;
   else if (last) giveUp(inode);
@@ -292,7 +329,7 @@ export function newInode(handle: Handle, directory: Inode, mode: number): Inode 
   const buffer = inode === undefined ? -Errno.ENFILE : getInodeBlock(sb, number);
   if (inode !== undefined && typeof buffer !== "number") {
     take(inode, buffer, number);
-    inode.references = 1;
+    openReferences(inode.references);
   }
   mutexUnlock(mutex);
   if (inode === undefined || typeof buffer === "number") {
@@ -318,7 +355,7 @@ function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, directory: Inode,
   mem.fill(inode.rawAt, 0, sb.inodeSize);
   inode.mode = mode;
   // `take` went by what the number stood for before.
-  initRwSem(inode.rwsem, classOf(inode));
+  inode.rwsem.class = classOf(inode);
   inode.generation = generation;
   inode.flags = InodeFlag.extents;
   inode.size = 0;

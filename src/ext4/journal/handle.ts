@@ -16,9 +16,17 @@
 
 import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
-import { leafLock, leafUnlock } from "../../locks/leaf.ts";
+import { addTo } from "../../locks/references.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
-import { bufferCache, dropBuffer, getNewBuffer, setDirty, type Buffer, type BufferCache } from "../buffer.ts";
+import {
+  bufferCache,
+  dropBuffer,
+  getNewBuffer,
+  holdersOf,
+  setDirty,
+  type Buffer,
+  type BufferCache,
+} from "../buffer.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { addPage, removePage } from "../../machine/pmem/page-set.ts";
 import { commit } from "./commit.ts";
@@ -43,13 +51,12 @@ function needsHeld(sb: SuperBlock, credits: number): boolean {
   return held > 0 && sb.freeBlocks - held < Math.max(SPARE_BLOCKS, credits);
 }
 
-/** Whether the credits are promised now. */
+/** Whether the credits are promised now.  A block counts as dirty before it does not count as promised any more. */
 function promise(cache: BufferCache, limit: number, credits: number): boolean {
-  leafLock(cache.lock);
-  const fits = cache.dirtyCount + cache.promised + credits <= limit;
-  if (fits) cache.promised += credits;
-  leafUnlock(cache.lock);
-  return fits;
+  const promised = addTo(cache.promised, credits);
+  if (promised + cache.dirtyCount <= limit) return true;
+  addTo(cache.promised, -credits);
+  return false;
 }
 
 /**
@@ -88,10 +95,7 @@ export function journalStop(handle: Handle): number {
   assert(handle.depth > 0, "a handle is stopped as often as it was started");
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
-  const cache = bufferCache(handle.mem);
-  leafLock(cache.lock);
-  cache.promised -= handle.credits;
-  leafUnlock(cache.lock);
+  addTo(bufferCache(handle.mem).promised, -handle.credits);
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
@@ -102,7 +106,7 @@ export function journalStop(handle: Handle): number {
 /** Says that a buffer's bytes are about to change. */
 export function getWriteAccess(handle: Handle, buffer: Buffer): number {
   assert(handle.depth > 0, "metadata changes inside a running handle");
-  assert(buffer.references > 0, "a buffer that changes is held");
+  assert(holdersOf(buffer) > 0, "a buffer that changes is held");
   touch(buffer.mem, buffer.data, BLOCK_SIZE);
   return 0;
 }
@@ -126,10 +130,7 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
   }
   handle.credits -= 1;
   removePage(journalOf(handle.mem).revoked, buffer.block); // this transaction has it again
-  const cache = bufferCache(handle.mem);
-  leafLock(cache.lock);
-  cache.promised -= 1;
-  leafUnlock(cache.lock);
+  addTo(bufferCache(handle.mem).promised, -1);
   return 0;
 }
 

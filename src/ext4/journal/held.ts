@@ -9,6 +9,7 @@ import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { addPage, clearPages, nextOutside, nextPage, type PageSet } from "../../machine/pmem/page-set.ts";
 import { markFree } from "../alloc/free-map.ts";
+import { forgetLowestFree } from "../alloc/lowest.ts";
 import type { SuperBlock } from "../super.ts";
 import { journalOf, type Journal } from "./state.ts";
 
@@ -41,6 +42,7 @@ export function releaseHeld(sb: SuperBlock, journal: Journal, sequence: number):
     mutexUnlock(sb.allocMutex);
   }
   clearPages(held);
+  forgetLowestFree(sb.mem);
 }
 
 /** How many free blocks cannot be used yet. */

@@ -9,14 +9,18 @@ import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
 import { clearFreeMap, initFreeMap } from "../alloc/free-map.ts";
+import { forgetLowestFree, initLowestFree } from "../alloc/lowest.ts";
 import { clearPreallocations, initPreallocations } from "../alloc/preallocation.ts";
-import { dropAllBuffers, getBuffer, initBuffers, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
+import { dropAllBuffers, getBuffer, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
 import { damaged, initFindings, takeFinding } from "../damage.ts";
+import { initBlockHints } from "../directory/hint.ts";
+import { dropGroups, holdGroups, initGroups } from "../group.ts";
 import { isDirectory } from "../inode.ts";
 import { iget, inodeAt, iput } from "../inodes/cache.ts";
 import { freeze } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
 import { openJournal } from "../journal/open.ts";
+import { initBuffers } from "./buffers.ts";
 import { checkGroups } from "./groups.ts";
 import { ROOT_INODE } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
@@ -49,8 +53,11 @@ export function initSuperBlock(mem: Memory): void {
   sb.ownBlocksAt = allocateControl(mem, Math.ceil(header(mem).media.length / BLOCK_SIZE / 8));
   initFindings(mem);
   initFreeMap(mem);
+  initLowestFree(mem);
   initPreallocations(mem);
   initBuffers(mem);
+  initGroups(mem);
+  initBlockHints(mem);
   initJournal(mem);
 }
 
@@ -70,11 +77,12 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
   sb.mballoc = options.mballoc ?? 0;
   clearFreeMap(sb);
   clearPreallocations(sb);
+  forgetLowestFree(mem);
   const buffer = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
   if (typeof buffer === "number") return { message: "there is no memory for the superblock" };
   setKind(buffer, Kind.superblock);
   sb.superBuffer = buffer.at;
-  const damage = checkGroups(sb, raw);
+  const damage = holdGroups(sb) < 0 ? "there is no memory for the group descriptors" : checkGroups(sb, raw);
   if (damage !== undefined) {
     forgetAll(sb);
     return { message: damage };
@@ -131,6 +139,7 @@ function keepRoot(sb: SuperBlock): number {
 function forgetAll(sb: SuperBlock): number {
   releaseBuffer(bufferAt(sb.mem, sb.superBuffer));
   sb.superBuffer = 0;
+  dropGroups(sb);
   return dropAllBuffers(sb.mem);
 }
 
@@ -144,6 +153,7 @@ export function unmount(sb: SuperBlock): number {
   if (busy < 0) {
     const again = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
     sb.superBuffer = typeof again === "number" ? superBuffer : again.at;
+    holdGroups(sb);
     keepRoot(sb);
     return busy;
   }

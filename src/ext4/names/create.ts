@@ -7,7 +7,7 @@ import { MAX_NAME } from "../../machine/limits.ts";
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
 import { bufferData, releaseBuffer } from "../buffer.ts";
 import { addBlock } from "../directory/block.ts";
-import { addName, lookupName, makeDots } from "../directory/entries.ts";
+import { addName, leaveRoom, lookupName, makeDots, Room } from "../directory/entries.ts";
 import { creditsFor } from "../extents/credits.ts";
 import {
   beginInodeChange,
@@ -19,7 +19,7 @@ import {
   setTimes,
   writeSize,
 } from "../inode.ts";
-import { iput, newInode } from "../inodes/cache.ts";
+import { iget, iput, newInode } from "../inodes/cache.ts";
 import { addLink, dropAllLinks, hasLinkToSpare, startLinks } from "../inodes/links.ts";
 import { dirtyMetadata, getWriteAccess, journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
@@ -39,6 +39,29 @@ export function create(directory: Inode, name: Uint8Array, mode: number): Inode 
   return make(directory, name, Mode.file | (mode & Mode.permissions), NO_TARGET);
 }
 
+/** What has a name, referenced, and whether it is a new file. */
+export interface Opened {
+  readonly inode: Inode;
+  readonly made: boolean;
+}
+
+/** What has a name, else a new file under it, as `create`; and what iget returns.  kernel: lookup_open */
+export function openOrCreate(directory: Inode, name: Uint8Array, mode: number): Opened | number {
+  if (!isDirectory(directory)) return -Errno.ENOTDIR;
+  downWrite(directory.rwsem);
+  const room = new Room();
+  const found = lookUpForNew(directory, name, room);
+  const inode =
+    found === 0
+      ? makeLocked(directory, name, Mode.file | (mode & Mode.permissions), NO_TARGET, room)
+      : found < 0
+        ? found
+        : iget(superBlock(directory.mem), found);
+  leaveRoom(room);
+  upWrite(directory.rwsem);
+  return typeof inode === "number" ? inode : { inode, made: found === 0 };
+}
+
 /** A new, empty directory, as `create`.  -EMLINK.  kernel: ext4_mkdir */
 export function makeDirectory(directory: Inode, name: Uint8Array, mode: number): Inode | number {
   return make(directory, name, Mode.directory | (mode & Mode.ofDirectories), NO_TARGET);
@@ -52,22 +75,39 @@ export function makeSymlink(directory: Inode, name: Uint8Array, target: Uint8Arr
 function make(directory: Inode, name: Uint8Array, mode: number, target: Uint8Array): Inode | number {
   if (!isDirectory(directory)) return -Errno.ENOTDIR;
   downWrite(directory.rwsem);
-  const refused = mayCreate(directory, name);
-  const inode = refused < 0 ? refused : makeLocked(directory, name, mode, target);
+  const room = new Room();
+  const refused = mayCreate(directory, name, room);
+  const inode = refused < 0 ? refused : makeLocked(directory, name, mode, target, room);
+  leaveRoom(room);
   upWrite(directory.rwsem);
   return inode;
 }
 
-/** Whether a name can be made in a directory: it is not there, and nothing forbids it.  The rwsem is held. */
-function mayCreate(directory: Inode, name: Uint8Array): number {
+/**
+ * The number of the inode that has a name, or 0 where the name can be made: it is not there, and nothing forbids it.
+ * The rwsem is held.
+ */
+function lookUpForNew(directory: Inode, name: Uint8Array, room: Room): number {
   if (rawInode(directory).i_links_count === 0) return -Errno.ENOENT;
   if (name.length > MAX_NAME) return -Errno.ENAMETOOLONG;
-  const there = lookupName(directory, name);
-  if (there !== -Errno.ENOENT) return there < 0 ? there : -Errno.EEXIST;
+  const there = lookupName(directory, name, room);
+  if (there !== -Errno.ENOENT) return there;
   return (directory.flags & InodeFlag.immutable) === 0 ? 0 : -Errno.EPERM;
 }
 
-function makeLocked(directory: Inode, name: Uint8Array, mode: number, target: Uint8Array): Inode | number {
+/** Whether a name can be made: 0 or an error number.  The rwsem is held. */
+function mayCreate(directory: Inode, name: Uint8Array, room: Room): number {
+  const found = lookUpForNew(directory, name, room);
+  return found > 0 ? -Errno.EEXIST : found;
+}
+
+function makeLocked(
+  directory: Inode,
+  name: Uint8Array,
+  mode: number,
+  target: Uint8Array,
+  room: Room,
+): Inode | number {
   if (target.length >= BLOCK_SIZE) return -Errno.ENAMETOOLONG;
   const isNewDirectory = (mode & Mode.type) === Mode.directory;
   if (isNewDirectory && !hasLinkToSpare(directory)) return -Errno.EMLINK;
@@ -84,7 +124,7 @@ function makeLocked(directory: Inode, name: Uint8Array, mode: number, target: Ui
   }
   const named =
     fillNew(handle, directory, inode, target) ||
-    addName(handle, directory, name, inode.number, fileTypeOf(mode)) ||
+    addName(handle, directory, name, inode.number, fileTypeOf(mode), room) ||
     (isNewDirectory ? addLink(handle, directory) : 0) ||
     setTimes(handle, directory, true);
   if (named < 0) dropAllLinks(handle, inode);
@@ -140,7 +180,8 @@ function writeLongTarget(handle: Handle, inode: Inode, target: Uint8Array): numb
 export function link(inode: Inode, directory: Inode, name: Uint8Array): number {
   if (!isDirectory(directory)) return -Errno.ENOTDIR;
   downWrite(directory.rwsem);
-  let result = mayCreate(directory, name);
+  const room = new Room();
+  let result = mayCreate(directory, name, room);
   if (
     result === 0 &&
     (isDirectory(inode) || (inode.flags & (InodeFlag.append | InodeFlag.immutable)) !== 0)
@@ -149,14 +190,15 @@ export function link(inode: Inode, directory: Inode, name: Uint8Array): number {
   }
   if (result === 0) {
     downWrite(inode.rwsem);
-    result = linkLocked(inode, directory, name);
+    result = linkLocked(inode, directory, name, room);
     upWrite(inode.rwsem);
   }
+  leaveRoom(room);
   upWrite(directory.rwsem);
   return result;
 }
 
-function linkLocked(inode: Inode, directory: Inode, name: Uint8Array): number {
+function linkLocked(inode: Inode, directory: Inode, name: Uint8Array, room: Room): number {
   const { i_links_count: count } = rawInode(inode);
   if (count === 0) return -Errno.ENOENT;
   if (count >= MAX_LINKS) return -Errno.EMLINK;
@@ -165,7 +207,7 @@ function linkLocked(inode: Inode, directory: Inode, name: Uint8Array): number {
   const handle = journalStart(sb, credits.addName + 2 * credits.inode);
   if (typeof handle === "number") return handle;
   const result =
-    addName(handle, directory, name, inode.number, fileTypeOf(inode.mode)) ||
+    addName(handle, directory, name, inode.number, fileTypeOf(inode.mode), room) ||
     addLink(handle, inode) ||
     setTimes(handle, inode, false) ||
     setTimes(handle, directory, true);

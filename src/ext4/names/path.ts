@@ -12,14 +12,13 @@ import { damaged } from "../damage.ts";
 import { lookupName } from "../directory/entries.ts";
 import { State } from "../extents/extent.ts";
 import { isDirectory, isSymlink, rawInode, type Inode } from "../inode.ts";
-import { iget, iput } from "../inodes/cache.ts";
+import { iget, ihold, inodeAt, iput } from "../inodes/cache.ts";
 import { lookUp } from "../map.ts";
-import { InodeFlag, ROOT_INODE, SHORT_SYMLINK } from "../media/inode.ts";
+import { InodeFlag, SHORT_SYMLINK } from "../media/inode.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 
 const SLASH = 0x2f;
 const POINT = 0x2e;
-const DOT = new Uint8Array([POINT]);
 const NO_NAME = new Uint8Array(0);
 
 /** As programs give it: text, or bytes, for names on the media are bytes and need not be text. */
@@ -45,25 +44,26 @@ export const isPlain = (parent: Parent): boolean =>
 /** The bytes of a path. */
 export const bytesOf = (path: Path): Uint8Array => (typeof path === "string" ? utf8(path) : path);
 
-const endsInSlash = (path: Uint8Array): boolean => path[path.length - 1] === SLASH;
-
-/** The names of a path, last one first. */
-function componentsOf(path: Uint8Array): Uint8Array[] {
-  const names: Uint8Array[] = [];
-  let from = 0;
-  for (let at = 0; at <= path.length; at++) {
-    if (at < path.length && path[at] !== SLASH) continue;
-    if (at > from) names.push(path.subarray(from, at));
-    from = at + 1;
-  }
-  return names.toReversed();
+/** Where the next name of a path starts, from a place on; its length when there is none. */
+function nameFrom(path: Uint8Array, from: number): number {
+  let at = from;
+  while (path[at] === SLASH) at++;
+  return at;
 }
 
-/** The same for a path that is walked to its end: there a final slash is a last name ".". */
-function allComponentsOf(path: Uint8Array): Uint8Array[] {
-  const names = componentsOf(path);
-  if (names.length > 0 && endsInSlash(path)) names.unshift(DOT);
-  return names;
+/** Where a name ends that starts at a place. */
+function nameEnd(path: Uint8Array, from: number): number {
+  let at = from;
+  while (at < path.length && path[at] !== SLASH) at++;
+  return at;
+}
+
+/** A symlink's target with what is left of the path behind it. */
+function joined(target: Uint8Array, rest: Uint8Array): Uint8Array {
+  const path = new Uint8Array(target.length + rest.length);
+  path.set(target);
+  path.set(rest, target.length);
+  return path;
 }
 
 /**
@@ -85,49 +85,53 @@ export function walkParent(sb: SuperBlock, path: Path, follow = false): Parent |
   return resolve(sb, path, follow, true);
 }
 
-function resolve(sb: SuperBlock, path: Path, follow: boolean, parent: boolean): Parent | number {
-  const bytes = bytesOf(path);
-  if (bytes.length === 0 || bytes.includes(0)) return -Errno.ENOENT;
-  if (bytes.length >= MAX_PATH) return -Errno.ENAMETOOLONG;
-  const root = iget(sb, ROOT_INODE);
-  if (typeof root === "number") return root;
-  let directory: Inode = root;
-  const split = parent ? componentsOf : allComponentsOf;
-  const pending = split(bytes);
-  let slash = endsInSlash(bytes);
+function resolve(sb: SuperBlock, given: Path, follow: boolean, parent: boolean): Parent | number {
+  let path = bytesOf(given);
+  if (path.length === 0 || path.includes(0)) return -Errno.ENOENT;
+  if (path.length >= MAX_PATH) return -Errno.ENAMETOOLONG;
+  let directory = root(sb);
   let links = 0;
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    const isLast = pending.length === 0;
+  for (let at = nameFrom(path, 0); at < path.length;) {
+    const end = nameEnd(path, at);
+    const next = nameFrom(path, end);
+    const isLast = next === path.length;
+    const slash = isLast && next > end;
+    const name = path.slice(at, end); // a copy: a view of a small array costs ten times as much
     // References to what has been passed are given back whatever that returns: the walk is not about them.
     if (parent && isLast && (!follow || slash || !pointsOn(directory, name))) {
       return checkParent({ directory, name, slash });
     }
-    const next = lookUpName(directory, name);
-    if (typeof next === "number") {
+    const found = lookUpName(directory, name);
+    if (typeof found === "number" || !isSymlink(found) || (isLast && !slash && !follow)) {
       iput(directory);
-      return next;
-    }
-    if (!isSymlink(next) || (isLast && !follow)) {
+      if (typeof found === "number") return found;
+      directory = found;
+      at = next;
+      if (!slash || isDirectory(directory)) continue;
       iput(directory);
-      directory = next;
-      continue;
+      return -Errno.ENOTDIR;
     }
-    const target = readLink(next);
-    iput(next);
+    const target = readLink(found);
+    iput(found);
     links += 1;
     if (typeof target === "number" || links > MAX_SYMLINKS || target.length === 0) {
       iput(directory);
       return typeof target === "number" ? target : links > MAX_SYMLINKS ? -Errno.ELOOP : -Errno.ENOENT;
     }
-    if (isLast) slash = endsInSlash(target);
-    pending.push(...(isLast ? split(target) : componentsOf(target)));
-    if (target[0] !== SLASH) continue;
+    path = joined(target, path.slice(end));
+    at = nameFrom(path, 0);
+    if (at === 0) continue;
     iput(directory);
-    const again = iget(sb, ROOT_INODE);
-    if (typeof again === "number") return again;
-    directory = again;
+    directory = root(sb);
   }
-  return { directory, name: NO_NAME, slash };
+  return { directory, name: NO_NAME, slash: true };
+}
+
+/** A reference to the directory in which every path starts. */
+function root(sb: SuperBlock): Inode {
+  const inode = inodeAt(sb.mem, sb.rootAt);
+  ihold(inode);
+  return inode;
 }
 
 function checkParent(parent: Parent): Parent | number {

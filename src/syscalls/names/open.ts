@@ -6,8 +6,8 @@
 import { type Inode, isDirectory, isFile, isSymlink } from "../../ext4/inode.ts";
 import { iput } from "../../ext4/inodes/cache.ts";
 import { InodeFlag } from "../../ext4/media/inode.ts";
-import { create } from "../../ext4/names/create.ts";
-import { isPlain, lookUpName, type Path, walk, walkParent } from "../../ext4/names/path.ts";
+import { create, type Opened, openOrCreate } from "../../ext4/names/create.ts";
+import { isPlain, type Path, walk, walkParent } from "../../ext4/names/path.ts";
 import { superBlock } from "../../ext4/super.ts";
 import { Errno } from "../../machine/errors.ts";
 import { putInode } from "../file.ts";
@@ -30,13 +30,13 @@ export function openPath(
   if ((flags & O.PATH) !== 0 || (flags & O.TMPFILE) === O.TMPFILE) return -Errno.EOPNOTSUPP;
   const creates = (flags & O.CREAT) !== 0;
   if (creates && (flags & O.DIRECTORY) !== 0) return -Errno.EINVAL;
-  if (creates) return openOrCreate(caller, record, path, flags, mode);
+  if (creates) return openNew(caller, record, path, flags, mode);
   const found = walk(superBlock(caller.mem), path, (flags & O.NOFOLLOW) === 0);
   return typeof found === "number" ? found : openInode(caller, record, found, path, flags);
 }
 
-/** Between not finding a file and making it another task may be faster: then it is looked for again. */
-function openOrCreate(
+/** Opens a file that is made if it is not there.  kernel: open_last_lookups with O_CREAT */
+function openNew(
   caller: Caller,
   record: CallRecord | undefined,
   path: Path,
@@ -46,34 +46,32 @@ function openOrCreate(
   const exclusive = (flags & O.EXCL) !== 0;
   const follow = (flags & O.NOFOLLOW) === 0 && !exclusive;
   const sb = superBlock(caller.mem);
-  for (let follows = false; ;) {
+  for (let follows = false; ; follows = true) {
     const parent = walkParent(sb, path, follows);
     if (typeof parent === "number") return parent;
     const { directory, name } = parent;
     if (!isPlain(parent) || parent.slash) return putInode(directory, -Errno.EISDIR);
-    const found = lookUpName(directory, name);
-    if (typeof found !== "number" && follow && isSymlink(found)) {
-      // The symlink may lead nowhere: then the file is made there.
-      follows = true;
-      const ended = walk(sb, path, true);
-      iput(found);
-      iput(directory);
-      if (typeof ended !== "number") return openInode(caller, record, ended, path, flags);
-      if (ended !== -Errno.ENOENT) return ended;
-      continue;
-    }
-    if (typeof found !== "number") {
-      iput(directory);
-      return exclusive ? putInode(found, -Errno.EEXIST) : openInode(caller, record, found, path, flags);
-    }
-    const made = found === -Errno.ENOENT ? create(directory, name, mode & ~caller.process.umask) : found;
-    const error = putInode(directory, typeof made === "number" ? made : 0);
+    const permissions = mode & ~caller.process.umask;
+    const opened = exclusive
+      ? asMade(create(directory, name, permissions))
+      : openOrCreate(directory, name, permissions);
+    if (typeof opened === "number") return putInode(directory, opened);
+    const { inode, made } = opened;
+    const error = iput(directory);
+    if (error < 0) return putInode(inode, error);
     // A new file is empty.
-    if (error === 0) return openInode(caller, record, made as Inode, path, flags & ~O.TRUNC);
-    if (typeof made !== "number") iput(made);
-    if (error !== -Errno.EEXIST || exclusive) return error;
+    if (made) return openInode(caller, record, inode, path, flags & ~O.TRUNC);
+    if (!follow || !isSymlink(inode)) return openInode(caller, record, inode, path, flags);
+    // The symlink may lead nowhere: then the file is made there.
+    const ended = walk(sb, path, true);
+    iput(inode);
+    if (typeof ended !== "number") return openInode(caller, record, ended, path, flags);
+    if (ended !== -Errno.ENOENT) return ended;
   }
 }
+
+const asMade = (inode: Inode | number): Opened | number =>
+  typeof inode === "number" ? inode : { inode, made: true };
 
 function openInode(
   caller: Caller,
