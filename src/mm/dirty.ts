@@ -1,7 +1,7 @@
 // Pages of the media that programs may have stored to through mappings since they were last written back.
 //
-// A page goes in before it is mapped writable.  Who takes one out keeps faults on it off, then takes the right to
-// store from everybody, then flushes (xip/write-back.ts).  A block that is freed while its page is in the set is
+// A page goes in before it is mapped writable.  Who takes one out keeps faults on it off, takes the right to store from
+// everybody, and flushes it first (xip/write-back.ts).  A block that is freed while its page is in the set is
 // flushed once for nothing.  kernel: PAGECACHE_TAG_DIRTY
 
 import { allocate, Root, rootView, setRoot } from "../machine/layout.ts";

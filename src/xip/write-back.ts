@@ -78,11 +78,15 @@ function writeBackMapped(inode: Inode, clean: boolean): number {
 
 /** kernel: dax_writeback_one */
 function writeBackPage(inode: Inode, page: number, media: number): void {
+  const dirty = dirtyPages(inode.mem);
   lockEntry(inode.mapping, page);
-  // First: what is stored until the page is protected is flushed below, what is stored later faults.
-  removePage(dirtyPages(inode.mem), media);
-  protectPage(inode.mapping, page);
-  flushPage(superBlock(inode.mem), media);
+  // Another task may have cleaned it while we waited for the entry.
+  if (nextPage(dirty, media, media + 1) === media) {
+    protectPage(inode.mapping, page);
+    flushPage(superBlock(inode.mem), media);
+    // Last: who finds a page clean takes it for flushed.  Nobody has stored meanwhile: that faults, and waits.
+    removePage(dirty, media);
+  }
   unlockEntry(inode.mapping, page);
 }
 
