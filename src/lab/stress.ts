@@ -13,7 +13,7 @@ import { makeRounds, type FreeViolation, type RoundsOrder, type RoundsReport } f
 import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
-import { checkWeights, workloadScenario, type Weights, type Workload } from "./workload.ts";
+import { checkWeights, workloadScenario, type Weights, type Workload } from "./workload/workload.ts";
 
 export interface StressOptions extends JobOptions {
   /** A built-in design's name, or the path of a design's module. */

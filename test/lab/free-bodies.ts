@@ -3,7 +3,7 @@
 import { runAs } from "../../src/machine/cpu.ts";
 import { PAGE_SIZE, type Memory } from "../../src/machine/memory.ts";
 import { endProcess } from "../../src/lab/oracles/endstate.ts";
-import { checkWeights, workloadScenario, type Workload } from "../../src/lab/workload.ts";
+import { checkWeights, workloadScenario, type Workload } from "../../src/lab/workload/workload.ts";
 import { ChaosEngine } from "../../src/sched/chaos.ts";
 import { Sys } from "../../src/syscalls/sys.ts";
 import { design } from "../../src/xip/designs/ext4-xip-serialized.ts";

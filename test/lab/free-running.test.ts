@@ -8,7 +8,7 @@ import { check } from "../../src/ext4/check/check.ts";
 import { freeze } from "../../src/ext4/journal/commit.ts";
 import { superBlock } from "../../src/ext4/super.ts";
 import { bootMemory } from "../../src/lab/host/memory.ts";
-import { workloadScenario } from "../../src/lab/workload.ts";
+import { workloadScenario } from "../../src/lab/workload/workload.ts";
 import { DEFAULT_MEDIA, HOST_TASK } from "../../src/machine/limits.ts";
 import type { Memory } from "../../src/machine/memory.ts";
 import { Sys } from "../../src/syscalls/sys.ts";

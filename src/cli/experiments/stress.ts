@@ -1,5 +1,5 @@
 // stress: tasks run free on real cores, without a scheduler.
-import type { WorkloadOp } from "../../lab/workload.ts";
+import type { WorkloadOp } from "../../lab/workload/workload.ts";
 import { MAX_TASKS } from "../../machine/limits.ts";
 import { count, didYouMean, duration, flag, type Option } from "../arguments.ts";
 import { command } from "../command.ts";
@@ -23,6 +23,14 @@ const CALLS = Object.keys({
   fallocate: 1,
   append: 1,
   fsync: 1,
+  create: 1,
+  unlink: 1,
+  rename: 1,
+  mkdir: 1,
+  rmdir: 1,
+  link: 1,
+  symlink: 1,
+  readdir: 1,
 } satisfies Record<WorkloadOp, 1>);
 
 /** "write=4,read=2" -> weights of calls. */
@@ -48,7 +56,8 @@ export const stressCommand = command({
   takes: "[SCENARIO] --design DESIGN [options]",
   details: [
     "No scheduler: the hardware decides what runs when. With SCENARIO its tasks are repeated; without one, each task",
-    "makes random calls on shared files.",
+    "makes random calls on shared files and, with weights for them, on names in one directory: names that one task alone",
+    "uses must be as it left them, of names that all use the file system must stay consistent.",
   ].join("\n"),
   positionals: { min: 0, max: 1 },
   options: {
@@ -62,6 +71,10 @@ export const stressCommand = command({
   },
   examples: [
     ["--design ext4-xip-serialized --time 60s --tasks 4", "mixed calls from four tasks, for a minute"],
+    [
+      "--design dax-6.1 --op create=3,unlink=2,rename=3,mkdir,rmdir,link,write=2",
+      "names that come, move and go, beside writes",
+    ],
     ["--design ext4-xip-inline --op write=4,read=2,load=2,store=2 --chaos", "a race of 2013 on real threads"],
     [
       "write-beside-read --design ext4-xip-inline --time 30s --seed 7",

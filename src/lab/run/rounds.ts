@@ -20,7 +20,7 @@ import type { MachineOptions } from "../options.ts";
 import { recordedCalls } from "../oracles/history.ts";
 import type { Finding, PromiseName } from "../oracles/promises.ts";
 import { taskNames } from "../scenario.ts";
-import { workloadScenario, type Workload } from "../workload.ts";
+import { workloadScenario, type Workload } from "../workload/workload.ts";
 import { askedToStop, controlAt } from "./control.ts";
 import { bodyOf, withKjournald } from "./kjournald.ts";
 import { Judge } from "./judge.ts";

@@ -1,17 +1,20 @@
-// A random workload: tasks that make weighted random calls on a few shared files.
+// A random workload: tasks that make weighted random calls on a few shared files, and on names (names.ts).
 //
 // What a task does in a round follows from the seed, the round and the task alone, so a round can be made
 // again; how the tasks overlap is up to the hardware.  Values are never 0x00 nor the stale pattern, so
 // that zeros and stale bytes are what they look like.
 
-import { STALE } from "../machine/pmem.ts";
-import { PAGE_SIZE } from "../machine/memory.ts";
-import type { Sys } from "../syscalls/sys.ts";
-import type { Scenario } from "./scenario.ts";
-import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
+import { STALE } from "../../machine/pmem.ts";
+import { PAGE_SIZE } from "../../machine/memory.ts";
+import type { Sys } from "../../syscalls/sys.ts";
+import type { Scenario } from "../scenario.ts";
+import { knownKeys, list, shown, UsageError, wholeNumber } from "../usage.ts";
+import { checkNames, NAME_OPS, NAMES, NameTask, type NameOp, type NamesLeft } from "./names.ts";
 
-const WORKLOAD_OPS = ["write", "read", "load", "store", "truncate", "fallocate", "append", "fsync"] as const;
-export type WorkloadOp = (typeof WORKLOAD_OPS)[number];
+const DATA_OPS = ["write", "read", "load", "store", "truncate", "fallocate", "append", "fsync"] as const;
+type DataOp = (typeof DATA_OPS)[number];
+export type WorkloadOp = DataOp | NameOp;
+const WORKLOAD_OPS: readonly WorkloadOp[] = [...DATA_OPS, ...NAME_OPS];
 export type Weights = Partial<Record<WorkloadOp, number>>;
 
 export interface Workload {
@@ -41,19 +44,23 @@ export function checkWeights(given: unknown): Readonly<Record<WorkloadOp, number
   throw new UsageError(`some weight must be above 0, of ${list(WORKLOAD_OPS)}`);
 }
 
+const nameOf = (task: number): string => `task-${task}`;
 const pathOf = (file: number): string => `/shared-${file}`;
 
 /** The workload as a scenario whose tasks need the number of the round. */
 export function workloadScenario(workload: Workload, round: () => number): Scenario {
   const tasks = Array.from({ length: workload.tasks }, (_, task) => [
-    `task-${task}`,
-    (sys: Sys): void => doCalls(sys, workload, round(), task),
+    nameOf(task),
+    (sys: Sys): NamesLeft => doCalls(sys, workload, round(), task),
   ]);
   return {
     name: "workload",
     url: "",
-    claim: "Whatever tasks do to shared files, every byte read is explained by the calls.",
+    claim:
+      "Whatever tasks do to shared files and names, every byte read is explained by the calls, and names of one task alone are as it left them.",
+    check: checkNames,
     setup(sys) {
+      sys.mkdir(NAMES);
       for (let file = 0; file < workload.files; file++) {
         const fd = sys.open(pathOf(file), "w+");
         // Of the first file all is reserved and nothing written; the others begin with some of everything.
@@ -81,28 +88,36 @@ function randomOf(seed: number, round: number, task: number): (below: number) =>
   };
 }
 
-function doCalls(sys: Sys, workload: Workload, round: number, task: number): void {
+function doCalls(sys: Sys, workload: Workload, round: number, task: number): NamesLeft {
   const random = randomOf(workload.seed, round, task);
+  const names = new NameTask(sys, nameOf(task), random);
   const fds = Array.from({ length: workload.files }, (_, file) => sys.open(pathOf(file), "r+"));
   const maps = fds.map((fd) => sys.mmap(FILE_BYTES, "rw", "shared", fd, 0));
   const bag = WORKLOAD_OPS.flatMap((op) => Array.from({ length: workload.weights[op] }, () => op));
   for (let call = 0; call < CALLS; call++) {
     const file = random(fds.length);
     const op = bag[random(bag.length)] as WorkloadOp;
+    if (isNameOp(op)) {
+      names.call(op);
+      continue;
+    }
     try {
       doCall(sys, op, fds[file] as number, maps[file] as number, random);
     } catch (error) {
       if (!expected(error)) throw error;
     }
   }
+  return names.left;
 }
+
+const isNameOp = (op: WorkloadOp): op is NameOp => (NAME_OPS as readonly WorkloadOp[]).includes(op);
 
 /** What may happen to a program here: loads behind the end, a full disk, a mode the design does not know. */
 function expected(error: unknown): boolean {
   return ["SIGBUS", "ENOSPC", "EOPNOTSUPP"].includes((error as { code?: string }).code ?? "");
 }
 
-function doCall(sys: Sys, op: WorkloadOp, fd: number, map: number, random: (below: number) => number): void {
+function doCall(sys: Sys, op: DataOp, fd: number, map: number, random: (below: number) => number): void {
   const position = random(2) === 0 ? random(FILE_BLOCKS) * PAGE_SIZE : random(FILE_BYTES - PAGE_SIZE);
   const length = 1 + (random(2) === 0 ? random(600) : random(PAGE_SIZE));
   const bytes = (): Uint8Array => {
