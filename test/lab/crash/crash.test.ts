@@ -1,7 +1,7 @@
 // Power failures, found, told and replayed.
 
 import { afterAll, expect, test } from "vitest";
-import { crash, crashScenarios, replay } from "../../../src/index.ts";
+import { crash, crashScenarios, designs, replay, type PromiseName } from "../../../src/index.ts";
 import { crashWith } from "../../../src/lab/crash.ts";
 import { Crews } from "../../../src/lab/host/crews.ts";
 import largeFile from "../fixtures/large-file.ts";
@@ -21,23 +21,54 @@ test("the proposal converts before the data is durable: stale bytes after a fail
   expect(again.violation?.story).toBe(result.violation?.story);
 });
 
-/** What breaks under the proposal, which flushes nothing but what it copies; all else holds. */
-const broken = new Set(["write-and-sync", "store-and-sync", "reserve-and-write"]);
-
-test.each([...crashScenarios.keys()])(
-  "%s: the designs that flush hold, the proposal as its time had it",
-  async (name) => {
-    for (const design of ["ext4-xip-serialized", "dax-6.1"]) {
-      const { violation, points, states } = await crashWith(crews, name, { design, workers: 1 });
-      expect(violation?.message, design).toBe(undefined);
-      // Each has an fsync; some ways are left at most of the points.
-      expect(points).toBeGreaterThan(1);
-      expect(states).toBeGreaterThan(points);
-    }
-    const { violation } = await crashWith(crews, name, { design: "ext4-xip-inline", workers: 1 });
-    expect(violation?.promise).toBe(broken.has(name) ? "no-stale-data" : undefined);
+/**
+ * What breaks, by scenario and design; all else holds.  In the first patch nothing converts an unwritten extent, so what was
+ * written into one is zeros after the next mount.  The others that break make zeros in the cache (clear_page), or leave
+ * stores there, and have no fsync that flushes: that came with Linux 4.5, 9973c98ecfda.  A write of whole blocks goes
+ * past the caches, and so do its zeros, which lie in the same lines.
+ */
+const history: Record<string, Record<string, PromiseName>> = {
+  "write-and-sync": {
+    "ext2-xip": "no-stale-data",
+    "ext4-xip-v2": "no-lost-write",
+    "ext4-xip-inline": "no-stale-data",
+    "dax-4.0": "no-stale-data",
   },
-);
+  "split-and-sync": { "ext4-xip-v2": "no-lost-write" },
+  "sync-beside-write": { "ext4-xip-v2": "no-lost-write" },
+  "store-and-sync": {
+    "ext2-xip": "no-stale-data",
+    "ext4-xip-v2": "no-lost-write",
+    "ext4-xip-inline": "no-stale-data",
+    "dax-4.0": "no-stale-data",
+  },
+  "reserve-and-write": {
+    "ext4-xip-v2": "no-lost-write",
+    "ext4-xip-inline": "no-stale-data",
+    "dax-4.0": "no-stale-data",
+  },
+  "zero-range-crash": { "dax-4.0": "no-stale-data" },
+};
+
+/** The designs in which flushes and fences are where they have to be. */
+const FLUSHES = new Set(["ext4-xip-serialized", "dax-4.9", "dax-6.1"]);
+
+test.each([...crashScenarios.keys()])("%s does under each design what it did in history", async (name) => {
+  const cells = [...designs.keys()].map(async (design) => {
+    const { violation, points, states, flushes } = await crashWith(crews, name, { design, workers: 1 });
+    expect(violation?.promise, violation?.message ?? `${design} keeps every promise`).toBe(
+      history[name]?.[design],
+    );
+    // Each has an fsync; some ways are left at most of the points.
+    expect(points).toBeGreaterThan(1);
+    expect(states).toBeGreaterThan(1);
+    const missing = flushes.filter(({ kind }) => kind === "missing").map(({ message }) => message);
+    if (FLUSHES.has(design)) expect(missing, design).toEqual([]);
+    // Whoever loses bytes that were in a cache lacks a flush.
+    else if (violation?.promise === "no-stale-data") expect(missing, design).not.toEqual([]);
+  });
+  await Promise.all(cells);
+});
 
 test("with caches that are saved when the power fails the proposal's first write is safe, too", async () => {
   const { violation, states } = await crash("write-and-sync", { design: "ext4-xip-inline", domain: "eadr" });

@@ -93,6 +93,13 @@ export const mutants: CrashMutant[] = [
     breaks: "no-stale-data",
   },
   {
+    without: "a commit when a directory is synced",
+    module: "syscalls/data/sync",
+    change: replacing("syncDescriptor", /commit\(superBlock\(caller\.mem\)\)/, "0"),
+    scenario: "rename-over",
+    breaks: "no-lost-write",
+  },
+  {
     without: "a fence where there is no journal",
     module: "ext4/journal/commit",
     change: dropping("writeInPlace", FENCE),
