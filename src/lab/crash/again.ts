@@ -34,6 +34,8 @@ export interface BrokenAgain {
 
 /** A first failure: how to have it, what comes up of it, and what is said of anything else that comes up. */
 export interface First {
+  /** What the media held. */
+  readonly content: number;
   fail(): number;
   readonly up: CameUp;
   judge(up: CameUp, fail: () => number): Finding | undefined;
@@ -56,9 +58,8 @@ export class SecondFailures {
 
   /** All second failures after a first: the first that breaks something. */
   explore(first: First, run: RunStates, goesOn: () => boolean): BrokenAgain | undefined {
-    const content = first.fail();
-    if (this.#done.has(content)) return undefined;
-    this.#done.add(content);
+    if (this.#done.has(first.content)) return undefined;
+    this.#done.add(first.content);
     const log = this.#log(first);
     const { domain, maxLines } = this.#plan;
     for (const { entries, whole } of pointsOf(log.entries, NO_STEPS, domain)) {

@@ -44,10 +44,15 @@ export class Recoveries {
     this.#target = target;
   }
 
-  /** What comes up of the media that `fail` leaves, which says what they hold.  */
+  /** What has come up of media that held that. */
+  known(content: number): CameUp | Finding | undefined {
+    return this.#before.get(content);
+  }
+
+  /** What comes up of the media that `fail` leaves, which says what they hold. */
   up(fail: () => number): CameUp | Finding {
     const content = fail();
-    const known = this.#before.get(content);
+    const known = this.known(content);
     if (known !== undefined) return known;
     const up = recover(this.#target) ?? this.#recovered();
     this.#before.set(content, up);

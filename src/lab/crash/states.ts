@@ -1,7 +1,8 @@
 // All states that a power failure can leave at any point of one run (points.ts), each brought up again and looked at:
 // recovery must succeed, the checker must find nothing, and every file must hold what the calls explain (moment.ts).
 //
-// Nothing is done twice.  Media that were seen before are not brought up again; what came up with the same bytes outside
+// Nothing is done twice.  A point at which the same is durable and the same is open as at an earlier one, in whichever run,
+// leaves what that did, and nothing is built.  Media that were seen before are not brought up again; what came up with the same bytes outside
 // the journal is not checked again; what people see the same is judged once at each moment (came-up.ts).
 //
 // Several machines can share a search: each makes all runs and builds all states, but brings up only those that fall to
@@ -16,11 +17,11 @@ import type { InitialFiles } from "../oracles/initial.ts";
 import { flushesOf, type FlushFinding } from "../report/flushes.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { StatesOfCalls, type CallStates } from "./calls.ts";
-import { SecondFailures, type Again, type First } from "./again.ts";
+import { SecondFailures, type Again, type BrokenAgain, type First } from "./again.ts";
 import { Recoveries, type CameUp } from "./came-up.ts";
 import { CallSteps, Moment, type Recovered } from "./moment.ts";
 import { pointsOf, type Point } from "./points.ts";
-import { choicesOf, everything, lostLines, shrunk } from "./survivors.ts";
+import { choicesOf, everything, lostLines, shrunk, type Choices } from "./survivors.ts";
 import type { Target } from "./target.ts";
 
 /** What is asked of a search for crashes. */
@@ -97,8 +98,10 @@ export class CrashStates {
   /** What media held, and what people saw of what came up. */
   readonly #contents = new Set<number>();
   readonly #seen = new Set<string>();
-  /** Of the run that is looked at: what was judged, by moment and identity. */
-  readonly #verdicts = new Map<string, Finding | undefined>();
+  /** What points have left, by what was durable and what was open. */
+  readonly #left = new Map<string, Left>();
+  /** Of the run that is looked at: what was judged, by moment. */
+  readonly #verdicts = new Map<string, Map<CameUp, Finding | undefined>>();
 
   constructor(mem: Memory, target: Target, plan: CrashPlan, initial: InitialFiles) {
     this.#mem = mem;
@@ -111,7 +114,7 @@ export class CrashStates {
 
   /** Looks at every failure of the run that was just logged, as long as `goesOn`. */
   explore(calls: readonly RecordedCall[], log: StepLog, names: Names, goesOn: () => boolean): RunStates {
-    const { domain, maxLines } = this.#plan;
+    const { domain } = this.#plan;
     const failures = new PowerFailures(this.#mem, domain);
     const steps = new CallSteps(log);
     const states = new StatesOfCalls(calls, steps);
@@ -119,13 +122,11 @@ export class CrashStates {
     this.#verdicts.clear();
     for (const point of pointsOf(failures.entries, log, domain)) {
       const judge = this.#judgeAt(point, calls, steps, names);
-      const pending = failures.pendingAt(point.entries);
-      const { complete, ways } = point.whole ? everything(pending) : choicesOf(pending, maxLines);
       const came = new Set<string>();
       let way = 0;
-      for (const survivors of ways) {
+      for (const state of this.#statesAt(failures, point, run)) {
         if (!goesOn()) return run;
-        const broken = this.#look(failures, { point, survivors }, judge, run, came, goesOn);
+        const broken = this.#look(failures, state, judge, run, came, goesOn);
         if (broken !== undefined) {
           run.broken += 1;
           run.first ??= { ...broken, place: [run.points, way] };
@@ -133,7 +134,6 @@ export class CrashStates {
         way += 1;
       }
       run.points += 1;
-      if (!complete) run.sampled += 1;
       states.add(point, came);
     }
     run.calls = states.all();
@@ -150,12 +150,13 @@ export class CrashStates {
     this.#verdicts.clear();
     const judge = this.#judgeAt(failure.point, calls, new CallSteps(log), names);
     const fail = this.#failing(failures, failure);
-    const up = this.#recoveries.up(fail);
+    const content = fail();
+    const up = this.#recoveries.up(() => content);
     const lost = lostLines(failures.pendingAt(failure.point.entries), failure.survivors);
     const finding = this.#judged(up, judge, fail);
     if (finding !== undefined) return { failure, finding, lost, place: [0, 0] };
     if (failure.again === undefined || "promise" in up) return undefined;
-    const second = this.#seconds.one(this.#first(up, judge, fail), failure.again);
+    const second = this.#seconds.one(this.#first(up, judge, fail, content), failure.again);
     return second && { failure, finding: second.finding, lost, lostAgain: second.lost, place: [0, 0] };
   }
 
@@ -163,58 +164,89 @@ export class CrashStates {
     return () => this.#target.fail(failures, point.entries, survivors);
   }
 
+  #choicesAt(failures: PowerFailures, { entries, whole }: Point & { whole: boolean }): Choices {
+    const pending = failures.pendingAt(entries);
+    return whole ? everything(pending) : choicesOf(pending, this.#plan.maxLines);
+  }
+
+  /** The states that a point leaves, way by way. */
+  *#statesAt(failures: PowerFailures, point: Point & { whole: boolean }, run: RunStates): Generator<State> {
+    const durable = this.#target.settle(failures, point.entries);
+    const key = `${durable} ${failures.fingerprintAt(point.entries)} ${point.whole}`;
+    const known = this.#left.get(key);
+    const left = known ?? { complete: true, contents: [] };
+    for (const [way, content] of known?.contents.entries() ?? []) {
+      const survivors = (): Survivors => nth(this.#choicesAt(failures, point).ways, way);
+      yield { content, built: false, failure: () => ({ point, survivors: survivors() }) };
+    }
+    if (known === undefined) {
+      const { complete, ways } = this.#choicesAt(failures, point);
+      for (const survivors of ways) {
+        const content = this.#target.fail(failures, point.entries, survivors);
+        left.contents.push(content);
+        yield { content, built: true, failure: () => ({ point, survivors }) };
+      }
+      left.complete = complete;
+      this.#left.set(key, left);
+    }
+    if (!left.complete) run.sampled += 1;
+  }
+
   /** How what comes up is judged at a moment. */
   #judgeAt({ steps }: Point, calls: readonly RecordedCall[], log: CallSteps, names: Names): Judge {
     const moment = new Moment(log.before(calls, steps), this.#initial, this.#target.names);
+    const verdicts = this.#verdicts.get(moment.key) ?? new Map<CameUp, Finding | undefined>();
+    this.#verdicts.set(moment.key, verdicts);
     return {
-      key: moment.key,
+      verdicts,
       judge: (up, files) =>
         moment.names.judge(up.names, names) ?? unexplained(files, moment, this.#initial, names),
     };
   }
 
-  /** A failure that falls to this machine, and what is broken after it; `came` takes in what came up. */
+  /** A state, if it falls to this machine, and what is broken in it; `came` takes in what came up. */
   #look(
     failures: PowerFailures,
-    failure: Failure,
+    { content, built, failure }: State,
     judge: Judge,
     run: RunStates,
     came: Set<string>,
     goesOn: () => boolean,
   ): Omit<Broken, "place"> | undefined {
     const { shard, shards, nested } = this.#plan;
-    const fail = this.#failing(failures, failure);
-    const content = fail();
     if (content % shards !== shard) return undefined;
     run.states += 1;
     if (!this.#contents.has(content)) run.distinct += 1;
     this.#contents.add(content);
-    const up = this.#recoveries.up(() => content);
+    const fail = (): number => this.#failing(failures, failure())();
+    const up = this.#recoveries.known(content) ?? this.#recoveries.up(built ? () => content : fail);
     if (!("promise" in up)) {
       came.add(up.seen);
       if (!this.#seen.has(up.seen)) run.seen.push(up.seen);
       this.#seen.add(up.seen);
     }
-    const lost = (): PendingLine[] => lostLines(failures.pendingAt(failure.point.entries), failure.survivors);
     const finding = this.#judged(up, judge, fail);
-    if (finding !== undefined) return { failure, finding, lost: lost() };
-    if (!nested || "promise" in up) return undefined;
-    const second = this.#seconds.explore(this.#first(up, judge, fail), run, goesOn);
-    if (second === undefined) return undefined;
-    const { again, finding: wrong, lost: lostAgain } = second;
-    return { failure: { ...failure, again }, finding: wrong, lost: lost(), lostAgain };
+    const second =
+      finding !== undefined || !nested || "promise" in up
+        ? undefined
+        : this.#seconds.explore(this.#first(up, judge, fail, content), run, goesOn);
+    if (finding === undefined && second === undefined) return undefined;
+    const first = failure();
+    const lost = lostLines(failures.pendingAt(first.point.entries), first.survivors);
+    if (finding !== undefined) return { failure: first, finding, lost };
+    const { again, finding: wrong, lost: lostAgain } = second as BrokenAgain;
+    return { failure: { ...first, again }, finding: wrong, lost, lostAgain };
   }
 
-  #first(up: CameUp, judge: Judge, fail: () => number): First {
-    return { up, fail, judge: (other, failAgain) => this.#judged(other, judge, failAgain) };
+  #first(up: CameUp, judge: Judge, fail: () => number, content: number): First {
+    return { content, up, fail, judge: (other, failAgain) => this.#judged(other, judge, failAgain) };
   }
 
   #judged(up: CameUp | Finding, judge: Judge, fail: () => number): Finding | undefined {
     if ("promise" in up) return up;
-    const key = `${judge.key} ${up.identity}`;
-    if (this.#verdicts.has(key)) return this.#verdicts.get(key);
+    if (judge.verdicts.has(up)) return judge.verdicts.get(up);
     const finding = judge.judge(up, this.#recoveries.filesOf(up, fail));
-    this.#verdicts.set(key, finding);
+    judge.verdicts.set(up, finding);
     return finding;
   }
 
@@ -241,9 +273,29 @@ export class CrashStates {
   }
 }
 
-/** What is said of what comes up at a moment; equal keys say the same within a run. */
+/** What the ways of a point have left. */
+interface Left {
+  complete: boolean;
+  readonly contents: number[];
+}
+
+/** What one way leaves: a number for what the media hold, and whether they hold it now. */
+interface State {
+  readonly content: number;
+  readonly built: boolean;
+  failure(): Failure;
+}
+
+function nth<T>(items: Iterable<T>, index: number): T {
+  let at = 0;
+  for (const item of items) if (at++ === index) return item;
+  throw new RangeError(`there is no item ${index}`);
+}
+
+/** What is said of what comes up at a moment. */
 interface Judge {
-  readonly key: string;
+  /** What was said. */
+  readonly verdicts: Map<CameUp, Finding | undefined>;
   judge(up: CameUp, files: readonly Recovered[]): Finding | undefined;
 }
 

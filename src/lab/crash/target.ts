@@ -59,10 +59,16 @@ export class Target {
     takeSnapshot(this.mem);
   }
 
-  /** Has the media as a failure left it, unmounted.  Returns a number that tells it from other media. */
-  fail(log: PowerFailures, point: number, survivors: Survivors): number {
+  /** Has the media as far as it is durable at a point.  Returns a number that tells it from other media. */
+  settle(log: PowerFailures, point: number): number {
     restoreSnapshot(this.mem);
     this.#goTo(log, point);
+    return this.#sums.all;
+  }
+
+  /** Has the media as a failure left it, unmounted.  Returns a number that tells it from other media. */
+  fail(log: PowerFailures, point: number, survivors: Survivors): number {
+    this.settle(log, point);
     log.survive(point, survivors, this.mem);
     return this.#sumsNow().all;
   }

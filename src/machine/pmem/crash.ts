@@ -25,6 +25,8 @@ import { Event, readLog, type LogEntry } from "./log.ts";
 
 export const LINE = 64;
 const WORD = 8;
+/** A hash is of so many bytes at once. */
+const HASHED = 32;
 
 /** What a platform saves when the power fails. */
 export type Domain = "adr" | "eadr" | "none";
@@ -94,6 +96,32 @@ export class PowerFailures {
       .filter(({ pieces, durable }) => pieces.length > durable)
       .map((line) => this.#pending(line))
       .toSorted((one, other) => one.offset - other.offset);
+  }
+
+  /** What is open at a point, in short: the same bytes on their way to the same places, in the same stores. */
+  fingerprintAt(point: number): string {
+    this.#goTo(point);
+    const { bulk, u8 } = this.#mem;
+    const stores = new Map<LogEntry, number>();
+    let [one, other] = [0x811c9dc5, 0x9747b28c];
+    const mix = (value: number): void => {
+      one = Math.imul(one ^ value, 0x01000193);
+      other = Math.imul(other ^ value ^ (value / 2 ** 32), 0x5bd1e995);
+      other ^= other >>> 15;
+    };
+    for (const { piece, offset } of this.#openPieces()) {
+      const { entry, from, to } = piece;
+      if (!stores.has(entry)) stores.set(entry, stores.size);
+      const at = entry.dataAt + from - entry.offset;
+      for (const value of [offset, from, to, stores.get(entry) as number, entry.event]) mix(value);
+      if ((to - from) % HASHED === 0) mix(bulk.hash(at, to - from, from));
+      else for (let byte = at; byte < at + to - from; byte++) mix(u8[byte] as number);
+    }
+    for (const { offset, reach } of this.pendingAt(point)) {
+      mix(offset);
+      mix(reach);
+    }
+    return `${one >>> 0}.${other >>> 0}`;
   }
 
   /**

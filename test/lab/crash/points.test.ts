@@ -125,3 +125,33 @@ test.each<Domain>(["adr", "none", "eadr"])("%s: no moment leaves what no point l
   }
   expect(points).toBeLessThan(moments / 2);
 });
+
+test.each<Domain>(["adr", "none", "eadr"])("%s: where the same is open, the same is left", (domain) => {
+  const mem = createMemory(1 * MIB);
+  initSnapshot(mem);
+  initTrace(mem);
+  const counter = allocateControl(mem, 64);
+  traceStepsFrom(mem, counter);
+  takeSnapshot(mem);
+  const left = new Map<string, string>();
+  let same = 0;
+  for (let seed = 0; seed < 150; seed++) {
+    restoreSnapshot(mem);
+    startLog(mem);
+    work(mem, counter, randomFrom(seed));
+    stopLog(mem);
+    const failures = new PowerFailures(mem, domain);
+    for (let entries = 0; entries <= failures.entries.length; entries++) {
+      const { lines } = momentAt(mem, failures, [], { entries, steps: 0, whole: false });
+      restoreSnapshot(mem);
+      failures.settle(entries, mem);
+      const durable = mem.read(mediaAt(mem, 4096), LINES * LINE).join();
+      const key = `${durable} ${failures.fingerprintAt(entries)}`;
+      const all = lines.map((contents) => [...contents].join(";")).join("|");
+      if (left.has(key)) same += 1;
+      expect(left.get(key) ?? all, `seed ${seed}, ${entries}`).toBe(all);
+      left.set(key, all);
+    }
+  }
+  expect(same).toBeGreaterThan(100);
+});
