@@ -22,6 +22,9 @@
 // either the task saw the wiped tag, or the shooter saw the odd guard (both sides store first and load
 // then, all sequentially consistent).  Under control nobody is ever found inside an access.
 //
+// Who finds an entry clear, or read-only, that somebody else has just made so, must not take it for shot down: `pending`
+// tells, and then he does it himself.  (kernel: mm_tlb_flush_nested)
+//
 // Entries of one page table lie in one page, and steps on them are told apart per page: clearing a whole
 // range within one table is one step.
 
@@ -47,6 +50,7 @@ export const PageTables = struct("page_tables", {
   root: u32, // the page with the addresses of the tables; 0 when there are none
   id: u32, // 1 … 4095, different for all page tables that exist at once
   tasks: quiet, // a bit for each task that may have translations in its TLB
+  pending: quiet, // how many have cleared entries, or are about to, and not shot them down
 });
 export type PageTables = ViewOf<typeof PageTables>;
 
@@ -84,6 +88,7 @@ export function newTables(tables: PageTables, id: number): number {
   tables.root = root;
   tables.id = id;
   tables.tasks.store(0);
+  tables.pending.store(0);
   return 0;
 }
 
@@ -154,10 +159,19 @@ export function setEntry(tables: PageTables, address: number, entry: number): bo
       if (swapEntry(mem, at, old, (old | entry) >>> 0)) return true;
     } else if ((old & Pte.anonymous) !== 0 || (entry & Pte.zero) !== 0) {
       return false;
-    } else if (swapEntry(mem, at, old, 0)) {
-      shootDown(tables, address, pageAddress(old));
+    } else {
+      takeAway(tables, address, at, old, 0);
     }
   }
+}
+
+/** Puts another entry in place of one by which tasks can have access; then they have not.  False when it has changed. */
+function takeAway(tables: PageTables, address: number, at: number, old: number, entry: number): boolean {
+  tables.pending.add(1);
+  const taken = swapEntry(tables.mem, at, old, entry);
+  if (taken) shootDown(tables, address, pageAddress(old));
+  tables.pending.add(-1);
+  return taken;
 }
 
 /** Maps another page in place of `old`: false when the entry changed meanwhile, and is not ours now. */
@@ -165,8 +179,7 @@ export function replaceEntry(tables: PageTables, address: number, old: number, e
   const { mem } = tables;
   const at = entryAt(tables, address);
   step(Op.clearPte, at);
-  if (!swapEntry(mem, at, old, 0)) return false;
-  shootDown(tables, address, pageAddress(old));
+  if (!takeAway(tables, address, at, old, 0)) return false;
   step(Op.setPte, at);
   return swapEntry(mem, at, 0, entry);
 }
@@ -179,12 +192,10 @@ export function protectEntry(tables: PageTables, address: number): void {
   step(Op.clearPte, at);
   for (;;) {
     const old = Atomics.load(mem.u32, at >>> 2);
-    if ((old & Pte.writable) === 0 || (old & Pte.anonymous) !== 0) return;
-    if (swapEntry(mem, at, old, (old & ~Pte.writable) >>> 0)) {
-      shootDown(tables, address, pageAddress(old));
-      return;
-    }
+    if ((old & Pte.writable) === 0 || (old & Pte.anonymous) !== 0) break;
+    if (takeAway(tables, address, at, old, (old & ~Pte.writable) >>> 0)) return;
   }
+  if (tables.pending.load() > 0) shootDownRange(tables, address, address + PAGE_SIZE);
 }
 
 /**
@@ -214,6 +225,7 @@ function clearInTable(
   const old: number[] = [];
   const done = unmapped.length;
   step(Op.clearPte, first);
+  tables.pending.add(1);
   for (let index = 0; index < count; index++) {
     const entry = takeEntry(mem, first + index * 4, keep);
     if (entry === 0) continue;
@@ -224,6 +236,7 @@ function clearInTable(
     shootDown(tables, unmapped[done + index] as number, pageAddress(entry));
     if ((entry & Pte.anonymous) !== 0) freePage(mem, pageAddress(entry));
   }
+  if (tables.pending.add(-1) > 1) shootDownRange(tables, start, end);
 }
 
 function takeEntry(mem: Memory, at: number, keepCopies: boolean): number {
@@ -328,6 +341,28 @@ function shootDown(tables: PageTables, address: number, physical: number): void 
     // A task inside a walk may be about to fill its TLB with the old entry: first let it out, then wipe.
     if (task !== self) waitOutside(mem, task);
     Atomics.compareExchange(mem.u32, tlbIndex(mem, task, address), tag, 0);
+    if (task !== self) waitOutside(mem, task);
+  }
+}
+
+/** The same for all of a range that any task has a translation of, whoever has cleared their entries. */
+function shootDownRange(tables: PageTables, start: number, end: number): void {
+  const { mem } = tables;
+  const self = currentTask();
+  const tasks = tables.tasks.load();
+  let announced = false;
+  for (let task = 0; task < TASK_SLOTS; task++) {
+    if ((tasks & (1 << task)) === 0) continue;
+    if (task !== self) waitOutside(mem, task);
+    const first = (mmuOf(mem).tlbsAt >>> 2) + task * TLB_ENTRIES * 2;
+    for (let index = first; index < first + TLB_ENTRIES * 2; index += 2) {
+      const tag = Atomics.load(mem.u32, index);
+      const page = pageAddress(tag);
+      if (tag === 0 || tagOf(tables, page) !== tag || page < pageAddress(start) || page >= end) continue;
+      if (!announced) step(Op.shootDown, pageAddress(mem.u32[index + 1] as number));
+      announced = true;
+      Atomics.compareExchange(mem.u32, index, tag, 0);
+    }
     if (task !== self) waitOutside(mem, task);
   }
 }

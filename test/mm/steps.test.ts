@@ -7,12 +7,19 @@ import { opName, runAs, type Engine, type Op } from "../../src/machine/cpu.ts";
 import { describe as place } from "../../src/machine/layout.ts";
 import { PAGE_SIZE, type Memory } from "../../src/machine/memory.ts";
 import { hashState, restoreSnapshot, takeSnapshot } from "../../src/machine/snapshot.ts";
-import { flushTlbs } from "../../src/machine/mmu.ts";
+import { beginAccess, endAccess, flushTlbs } from "../../src/machine/mmu.ts";
 import { setTracing, traceLines } from "../../src/machine/trace.ts";
 import { handleFault } from "../../src/mm/fault.ts";
-import { forEachPte, lockEntry, unlockEntry, unmapRange } from "../../src/mm/mapping.ts";
-import { freeSpace } from "../../src/mm/region.ts";
-import type { AddressSpace } from "../../src/mm/space.ts";
+import {
+  forEachPte,
+  installPage,
+  lockEntry,
+  protectPage,
+  unlockEntry,
+  unmapRange,
+} from "../../src/mm/mapping.ts";
+import { freeSpace, unmapRegion } from "../../src/mm/region.ts";
+import { findVma, type AddressSpace } from "../../src/mm/space.ts";
 import { copyFromUser, loadUser, storeUser, userAddress, userBytes } from "../../src/mm/user.ts";
 import {
   filePage,
@@ -92,6 +99,53 @@ test("an unmap announces the entries once and each page it takes away", () => {
     "unlockShared",
   ]);
 });
+
+/** What takes the translation of the first page away, or the right to store by it; each in steps. */
+const takers = {
+  unmapRange: () => unmapRange(file.mapping, 0, 0, false),
+  munmap: () => void unmapRegion(own, at, PAGE_SIZE),
+  "a page in place of another": () => {
+    const vma = findVma(own, at);
+    if (vma !== undefined) installPage(vma, 0, filePage(file, 3), false);
+  },
+  protectPage: () => protectPage(file.mapping, 0),
+};
+
+test.each([
+  ["unmapRange", "unmapRange", false],
+  ["munmap", "unmapRange", false],
+  ["a page in place of another", "unmapRange", false],
+  ["protectPage", "protectPage", true],
+] as const)(
+  "wherever %s is interrupted, when %s returns no task can use what either has taken away",
+  (first, second, write) => {
+    let cut = 0;
+    for (let stop = 0; stop < 10; stop++) {
+      ({ mem, file } = toyMachine());
+      own = space(mem);
+      at = mapToy(own, file, 4);
+      runAs(2);
+      store(at, 1);
+      runAs(HOST_TASK);
+      const usable = (): boolean => {
+        runAs(2);
+        const began = beginAccess(own.tables, at, write, filePage(file, 0));
+        if (began) endAccess(mem);
+        return began;
+      };
+      expect(usable()).toBe(true);
+      const seen = steps(takers[first], stop, () => {
+        if (file.mapping.sem.state.load() > 1) return; // a writer has it: the second would wait
+        takers[second]();
+        cut += 1;
+        expect([stop, usable()]).toEqual([stop, false]);
+        runAs(1);
+      });
+      expect(seen.length).toBeLessThan(10);
+    }
+    expect(cut).toBeGreaterThan(2);
+  },
+);
 
 test("plain bytes are copied in one step, at the target", () => {
   const bytes = userBytes(new Uint8Array(PAGE_SIZE));
