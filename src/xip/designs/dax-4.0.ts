@@ -12,6 +12,10 @@
 // block's stay in the file, from the look-up to the page table entry: against truncate there is a second look
 // at the size under mapping.sem, against punch, zero and collapse range nothing.
 //
+// Durability: nothing is flushed before 4.5, neither what programs have stored through mappings nor the kernel's zeros
+// (memset, clear_page).  A write's copy counts as past the caches.  So it was on memory that is mapped cached; the pmem
+// driver of 4.1 mapped it uncached (ioremap_nocache), and there only the programs' stores were lost.
+//
 // Not here: the page cache's page of a hole, whose lock keeps faults apart once some process has loaded from
 // the hole; the split ahead of a write's copy, which is left to the conversion behind it.
 

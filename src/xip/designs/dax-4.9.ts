@@ -9,6 +9,10 @@
 // Not protected: the verdict "hole" of a load's fault, against a write.  A write takes zero pages out before
 // and after its copy, and does not wait for a fault that has the entry and is about to map one.
 //
+// Durability: blocks are zeroed through the driver, which stores past the caches (sb_issue_zeroout, memcpy_to_pmem), parts
+// of blocks with a write-back behind (clear_pmem), and so are copies (copy_from_iter_pmem); the commit's flush is the fence.
+// fsync and sync flush every page that was ever mapped to be stored to; none is protected, and none gets clean.
+//
 // Not here: a write of whole blocks behind the end, which does not zero them first.
 
 import { Errno } from "../../machine/errors.ts";
@@ -41,7 +45,8 @@ export const design: Design = {
   name: "dax-4.9",
   summary:
     "pre-zeroed blocks, entry locks, i_mmap_sem; writes take zero pages out without waiting for faults",
-  source: "fs/dax.c, fs/ext4/inode.c, extents.c and file.c, mm/filemap.c, Linux 4.9",
+  source:
+    "fs/dax.c, fs/ext4/inode.c, extents.c and file.c, mm/filemap.c, arch/x86/include/asm/pmem.h, Linux 4.9",
   sound: false,
   locks: {
     read: "i_rwsem shared",
