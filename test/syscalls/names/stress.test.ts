@@ -38,6 +38,16 @@ test("a name that is replaced always means a file, in every schedule with two pr
   expect(result.complete).toBe(true);
 });
 
+// Without lockdep the extent that was found last is looked at without a lock.
+test.each([1, 0])(
+  "an open gets its file though the inode's place is given to another, in every schedule with two preemptions (lockdep=%i)",
+  async (lockdep) => {
+    const result = await explore(scenarioAt("open-beside-reuse"), { ...bounds, options: { lockdep } });
+    expect(result.violation).toBeUndefined();
+    expect(result.complete).toBe(true);
+  },
+);
+
 test("a name that is taken away and given again is missed by some schedule", async () => {
   const { violation } = await explore(scenarioAt("unlink-and-link"), bounds);
   expect(violation).toMatchObject({ promise: "claim" });
