@@ -38,6 +38,19 @@ describe("crash", () => {
     expect(again.stdout).toMatch(/^broken: stale data/);
   });
 
+  test("lists the flushes and fences that calls lack, and those with nothing to do", async () => {
+    const { stdout } = await run(directory, "crash", "store-and-sync", "--design", "ext4-xip-inline");
+    expect(stdout.split("\n").filter((line) => /^(missing|redundant): /.test(line))).toEqual([
+      expect.stringMatching(
+        /^missing: storer's store \/file 0\+64 \(call 3\): 64 lines of media block \d+ were only in the cache when the transaction of storer's fsync \/file was sealed$/,
+      ),
+      "redundant: storer's fsync /file (call 6): a fence with nothing on its way",
+      expect.stringMatching(
+        /^missing: storer's store \/file 64\+64 \(call 5\): 1 line .* fsync \/file returned$/,
+      ),
+    ]);
+  });
+
   test("prints JSON of the documented shape", async () => {
     const { code, stdout } = await run(directory, "crash", ...held, "--nested", "--json");
     const { interrupted, cells } = JSON.parse(stdout) as { interrupted: boolean; cells: object[] };

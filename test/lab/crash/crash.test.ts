@@ -70,6 +70,18 @@ test.each([...crashScenarios.keys()])("%s does under each design what it did in 
   await Promise.all(cells);
 });
 
+test.each([
+  ["sync-beside-write", "ext4-xip-serialized"],
+  ["two-syncs", "ext4-xip-serialized"],
+])("%s under %s holds in every schedule with at most one preemption", async (name, design) => {
+  // An fsync meets a conversion, or another fsync whose commit it shares.
+  const { violation, finished, runs, flushes } = await crash(name, { design, preemptions: 1, maxLines: 1 });
+  expect(violation?.message).toBe(undefined);
+  expect(finished).toBe(true);
+  expect(runs).toBeGreaterThan(20);
+  expect(flushes.filter(({ kind }) => kind === "missing")).toEqual([]);
+});
+
 test("with caches that are saved when the power fails the proposal's first write is safe, too", async () => {
   const { violation, states } = await crash("write-and-sync", { design: "ext4-xip-inline", domain: "eadr" });
   expect(states).toBeGreaterThan(2);

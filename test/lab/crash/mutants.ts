@@ -21,6 +21,12 @@ export interface CrashMutant {
 
 const FENCE = "fence(mem);";
 
+/** One more name from the module that another one comes from. */
+const alsoImporting =
+  (name: string, beside: string): Change =>
+  (text) =>
+    text.replace(new RegExp(`(import \\{[^}]*\\b${beside}\\b)`), `$1, ${name}`);
+
 export const mutants: CrashMutant[] = [
   {
     without: "flushing what was stored through a mapping",
@@ -98,6 +104,24 @@ export const mutants: CrashMutant[] = [
     change: replacing("syncDescriptor", /commit\(superBlock\(caller\.mem\)\)/, "0"),
     scenario: "rename-over",
     breaks: "no-lost-write",
+  },
+  {
+    without: "writing a transaction's blocks past the caches: they are stored, and nobody flushes them",
+    module: "ext4/journal/log",
+    change: both(
+      alsoImporting("storeCopy", "streamCopy"),
+      replacing("writeBlock", /streamCopy\(([^;]*), [^,;]*\);/, "storeCopy($1);"),
+    ),
+    scenario: "append-and-sync",
+    breaks: "consistent",
+  },
+  {
+    without: "zeroing past the caches what a small extent is converted with",
+    module: "ext4/extents/zero-out",
+    change: both(alsoImporting("storeFill", "streamFill"), replacing("zero", /streamFill\(/, "storeFill(")),
+    scenario: "write-and-sync",
+    design: "dax-6.1",
+    breaks: "no-stale-data",
   },
   {
     without: "a fence where there is no journal",
