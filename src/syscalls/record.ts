@@ -44,7 +44,7 @@ export const Call = {
   sync: 17,
   mmap: 18, // result: the address
   munmap: 19, // extra: the address
-  msync: 20, // extra: the address
+  msync: 20, // extra: the address; of one shared mapping, with MS_SYNC, position in the file and mapped, too
   load: 21, // position in the file; extra: the address; data: the bytes loaded
   store: 22, // the same; data: the bytes given; only the first `result` of them were stored
   fiemap: 23,

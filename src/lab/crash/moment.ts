@@ -92,21 +92,26 @@ export class Moment {
   }
 
   /**
-   * What programs have seen to themselves: flushed through a mapping with MAP_SYNC, with a drain behind it that has
-   * returned.  Each amounts to a read that began with the flush.
+   * What is durable of parts of a file: what msync has written back, and what programs have flushed through a mapping with
+   * MAP_SYNC, with a drain behind it that has returned.  Each amounts to a read that began with that call.
    */
   flushedReads({ key, bytes, size }: Recovered): CallRead[] {
     const reads: CallRead[] = [];
-    for (const flush of this.calls) {
-      if (flush.kind !== Call.flush || flush.file !== key || flush.mapped !== Mapped.sync) continue;
-      if (!succeeded(flush) || !this.calls.some((call) => isDrainOf(call, flush))) continue;
-      const { position, begin } = flush;
-      const part = bytes.subarray(position, position + flush.length);
+    for (const call of this.calls) {
+      if (call.file !== key || !succeeded(call) || !this.#flushes(call)) continue;
+      const { position, begin } = call;
+      const part = bytes.subarray(position, position + call.length);
       // Of a whole file, what is missing is missed.
-      const length = bytes.length < size ? part.length : flush.length;
+      const length = bytes.length < size ? part.length : call.length;
       reads.push({ begin, end: Infinity, position, length, bytes: part, call: undefined, file: key });
     }
     return reads;
+  }
+
+  #flushes(call: RecordedCall): boolean {
+    if (call.kind === Call.msync) return call.mapped === Mapped.shared;
+    if (call.kind !== Call.flush || call.mapped !== Mapped.sync) return false;
+    return this.calls.some((other) => isDrainOf(other, call));
   }
 
   /** The read that a recovered file amounts to. */

@@ -10,13 +10,13 @@ import { downRead, upRead } from "../../locks/rwsem.ts";
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { dirtyPages } from "../../mm/dirty.ts";
-import { findVmaFrom } from "../../mm/space.ts";
+import { findVmaFrom, pageAt, type Vma } from "../../mm/space.ts";
 import { flushAllMapped } from "../../xip/write-back.ts";
 import { isInt, isOffset } from "../arguments.ts";
 import { putInode } from "../file.ts";
 import { Msync } from "../flags.ts";
 import type { Caller } from "../process.ts";
-import { type CallRecord, recordFile } from "../record.ts";
+import { type CallRecord, Mapped, recordFile } from "../record.ts";
 import { isAligned, recordRange } from "./region.ts";
 
 /** Makes an open file durable.  Returns 0 or an error number.  kernel: do_fsync */
@@ -81,6 +81,10 @@ export function syncPages(
     const inode = reached && (flags & Msync.sync) !== 0 ? inodeAt(caller.mem, vma.inodeAt) : undefined;
     if (vma === undefined || vma.start > at) unmapped = -Errno.ENOMEM;
     if (inode !== undefined) ihold(inode);
+    if (record !== undefined && inode !== undefined && vma !== undefined && covers(vma, address, end)) {
+      recordFile(record, inode, pageAt(vma, address) * PAGE_SIZE, length);
+      record.mapped = Mapped.shared;
+    }
     upRead(caller.space.mmapSem);
     if (inode !== undefined) {
       // As in the kernel: the sync runs without mmapSem, so the file is held meanwhile.
@@ -91,3 +95,5 @@ export function syncPages(
   }
   return unmapped;
 }
+
+const covers = (vma: Vma, start: number, end: number): boolean => vma.start <= start && vma.end >= end;
