@@ -50,6 +50,7 @@ export async function runIo(
   });
   return interruptible(async (interrupts) => {
     const shell = await shellOf(machine, file, image, console, interrupts);
+    shell.expert = values.expert === true;
     const { session } = shell;
     await openAll(shell, positionals, ways);
     // A file that cannot be opened ends the run before its first command.

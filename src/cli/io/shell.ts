@@ -25,6 +25,8 @@ export interface ShellCommand {
   readonly rest?: readonly number[];
   /** What must be there: an open file unless it says otherwise. */
   readonly needs?: "nothing" | "mapping" | "xfs";
+  /** There only for who asks for all commands. */
+  readonly expert?: boolean;
   /** About the session: runs once, however many files are open. */
   readonly once?: boolean;
   run(session: Session, given: Given): void | Promise<void>;
@@ -33,6 +35,8 @@ export interface ShellCommand {
 export class Shell {
   readonly session: Session;
   readonly commands: readonly ShellCommand[];
+  /** Whether commands of experts are there. */
+  expert = false;
 
   /** The commands are listed in the order of their names. */
   constructor(session: Session, commands: readonly ShellCommand[]) {
@@ -41,7 +45,9 @@ export class Shell {
   }
 
   find(name: string): ShellCommand | undefined {
-    return this.commands.find((one) => one.name === name || one.alias === name);
+    return this.commands.find(
+      (one) => (one.name === name || one.alias === name) && (this.expert || one.expert !== true),
+    );
   }
 
   /** Runs a line for the current file. */

@@ -254,4 +254,36 @@ export const cases: readonly Case[] = [
     name: "durable",
     runs: [make("pwrite -w 0 1k; pwrite -W 0 1k; pwrite -D 0 1k; fsync; fdatasync; sync; syncfs; s; ds")],
   },
+  {
+    name: "nothing is asked for",
+    runs: [
+      ["-r", ...run(FILE, "stat")],
+      make("truncate 64k", "pwrite -q 0 20000"),
+      ...apart([
+        "pwrite -C 1 0; pwrite -B 8k 0; pwrite -B -b 3k 8k 0; pwrite -R 4k 0; pread 4k 0; pread -C 0 0; fiemap 4k 0; fiemap -v 0 0",
+        "fiemap -n 0 4k 0; fiemap -n 0; fiemap -a 4k 0; mmap 0 4k",
+      ]).flatMap((one) => [run(FILE, one), ["-r", ...run(FILE, one)]]),
+    ],
+  },
+  {
+    name: "commands of other file systems, and of experts",
+    runs: [[], ["-x"]].flatMap((ways) =>
+      [
+        "resblks; extsize; cowextsize 4k; bmap; repair; inject",
+        "allocsp 4k 0; zero 0 4k; scrub x; imap; parent",
+      ].map((some) => ["-f", ...ways, ...run(FILE, some)]),
+    ),
+  },
+  {
+    name: "the last bytes that a file can have",
+    runs: [
+      make("truncate 16t; truncate 17592186040320; stat -r; pwrite 17592186040319 1; seek -a -r 0"),
+      run(FILE, "pwrite 17592186040318 3; pread 17592186040319 5; falloc 17592186040319 2; fpunch 0 16t"),
+      run(FILE, "falloc 17592186036224 4k; seek -d 0; fzero -k 17592186036224 4k; finsert 0 4k; stat -r"),
+      run(
+        FILE,
+        "fcollapse 0 4k; truncate 17592186040321; fpunch 17592186036224 4k; seek -a -r 0; truncate 0",
+      ),
+    ],
+  },
 ];

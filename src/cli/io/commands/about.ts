@@ -38,16 +38,28 @@ export function shellCommands(list: () => readonly ShellCommand[]): readonly She
         session.ended = true;
       },
     },
-    ...["extsize", "cowextsize", "bmap", "resblks"].map((name): ShellCommand => ({
-      name,
-      does: "of XFS only",
-      words: [0, Infinity],
-      needs: "xfs",
-      run() {
-        throw new Failure(`${name} is a command of XFS`);
-      },
-    })),
+    ...OF_XFS.map((name) => ofXfs(name, false)),
+    ...OF_XFS_EXPERTS.map((name) => ofXfs(name, true)),
   ];
+}
+
+const OF_XFS = [
+  ...["allocsp", "freesp", "unresvsp", "zero", "extsize", "cowextsize", "bmap", "swapext"],
+  ...["scrub", "bulkstat", "bulkstat_single", "inumbers"],
+];
+const OF_XFS_EXPERTS = ["imap", "inject", "parent", "repair", "resblks"];
+
+function ofXfs(name: string, expert: boolean): ShellCommand {
+  return {
+    name,
+    does: "of XFS only",
+    words: [0, Infinity],
+    needs: "xfs",
+    expert,
+    run() {
+      throw new Failure(`${name} is a command of XFS`);
+    },
+  };
 }
 
 function helpOf(session: Session, name: string, command: ShellCommand | undefined): void {

@@ -17,7 +17,7 @@ import {
 } from "../input.ts";
 import type { Session } from "../session.ts";
 import type { ShellCommand } from "../shell.ts";
-import { atRandom, backwards, forwards, transfer, type Move } from "./transfer.ts";
+import { atRandom, backwards, forwards, transfer, type Move, type Piece } from "./transfer.ts";
 import { condensed, errorText, report, rows, type Transfer } from "../words.ts";
 
 export const pwriteCommand: ShellCommand = {
@@ -87,8 +87,10 @@ async function pwrite(session: Session, given: Given): Promise<void> {
     source === undefined ? buffer.subarray(0, count) : source.subarray(at - offset, at - offset + count);
   const end = source === undefined ? length : Math.min(length, source.length);
   const asked = way === "backward" ? Math.min(length, offset) : length;
-  let pieces = forwards(offset, end, unit);
+  let pieces: Iterable<Piece> = forwards(offset, end, unit);
   if (way === "backward") pieces = backwards(offset, asked, unit);
+  // For nothing, too, one call is made, which may fail; backwards, for what is no whole block.
+  if (length === 0 && (way === "forward" || offset % unit > 0)) pieces = [[offset, 0]];
   if (way === "random") pieces = atRandom(offset, length, unit, seed);
   const done = await transfer(session, pieces, (at, count) =>
     session.sys.pwrite(fd, bytesFrom(at, count), at),

@@ -3,10 +3,21 @@ import { SysError } from "../../../syscalls/error.ts";
 import { Seek } from "../../../syscalls/flags.ts";
 import type { Sys } from "../../../syscalls/sys.ts";
 import { extentLine } from "../../image/extents.ts";
-import { BLOCK, bytesFor, bytesOf, decimal, has, SECTOR, valueOf, WrongUsage, type Given } from "../input.ts";
+import {
+  BLOCK,
+  bytesFor,
+  bytesOf,
+  decimal,
+  Failure,
+  has,
+  SECTOR,
+  valueOf,
+  WrongUsage,
+  type Given,
+} from "../input.ts";
 import type { Session } from "../session.ts";
 import type { ShellCommand } from "../shell.ts";
-import { rows } from "../words.ts";
+import { errorText, rows } from "../words.ts";
 
 export const extentCommands: readonly ShellCommand[] = [
   {
@@ -75,6 +86,7 @@ function fiemap(session: Session, given: Given): void {
   const most = has(given, "n") ? decimal(valueOf(given, "n") ?? "") : Infinity;
   const { fd, name } = session.file;
   session.out(`${name}:`);
+  if (length === 0) throw new Failure(`xfs_io: ioctl(FS_IOC_FIEMAP) ["${name}"]: ${errorText("EINVAL")}`);
   if (has(given, "a") || most <= 0) return;
   const { size } = session.sys.fstat(fd);
   const extents = extentsWithin(session.sys, fd, start, start + length);

@@ -3,7 +3,7 @@ import type { Session } from "../session.ts";
 import { Random } from "./random.ts";
 
 /** One call: where, and how many bytes. */
-type Piece = readonly [offset: number, length: number];
+export type Piece = readonly [offset: number, length: number];
 
 /** Does one call: returns how many bytes it moved. */
 export type Move = (offset: number, length: number) => number;
