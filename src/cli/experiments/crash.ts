@@ -150,12 +150,13 @@ async function inOrder(
   const cells: Cell[] = [];
   let next = 0;
   let given = 0;
+  watch.doing = `0 of ${work.length} cells`;
   const worker = async (): Promise<void> => {
     while (next < work.length && !watch.signal.aborted) {
       const index = next++;
-      watch.doing = `${given} of ${work.length} cells`;
       cells[index] = await (work[index] as () => Promise<Cell>)();
       for (; cells[given] !== undefined; given++) done(cells[given] as Cell);
+      watch.doing = `${given} of ${work.length} cells`;
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));

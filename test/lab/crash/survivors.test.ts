@@ -1,10 +1,11 @@
 // The ways that pending lines leave: all where they are few, and their text says them exactly.
 
-import { array, assert, integer, nat, property, tuple, uniqueArray } from "fast-check";
+import { array, assert, integer, nat, option, property, tuple, uniqueArray } from "fast-check";
 import { expect, test } from "vitest";
 import { LINE, type PendingLine, type Survivors } from "../../../src/machine/pmem/crash.ts";
 import type { LogEntry } from "../../../src/machine/pmem/log.ts";
 import { choicesOf, parseSurvivors, printSurvivors } from "../../../src/lab/crash/survivors.ts";
+import { parseFailure, printFailure } from "../../../src/lab/crash/text.ts";
 
 const store = (dataAt: number): LogEntry => ({
   event: 1,
@@ -92,6 +93,37 @@ test("text says survivors exactly", () => {
       expect(textOf(parseSurvivors(printSurvivors(given)))).toBe(textOf(given));
     }),
   );
+});
+
+const survivorsOf = (pairs: [number, number][]): Map<number, number> =>
+  new Map(pairs.toSorted(([a], [b]) => a - b).map(([number, words]) => [number * LINE, words]));
+
+test("a schedule's text says a failure exactly, and one during recovery", () => {
+  const lines = uniqueArray(tuple(nat(300), integer({ min: 1, max: 40 })), {
+    selector: ([number]) => number,
+  });
+  const second = option(tuple(nat(99), lines), { nil: undefined });
+  assert(
+    property(nat(9999), nat(9999), lines, second, (entries, steps, first, again) => {
+      const failure = {
+        point: { entries, steps },
+        survivors: survivorsOf(first),
+        ...(again && { again: { entries: again[0], survivors: survivorsOf(again[1]) } }),
+      };
+      expect(parseFailure(printFailure("none", failure))).toEqual({ domain: "none", failure });
+    }),
+  );
+});
+
+test.each([
+  "adr@1:none",
+  "adr@1.2:",
+  "bbu@1.2:none",
+  "adr@1.2:none+",
+  "adr@1.2:none+3",
+  "adr@1.2:none+3.4:none",
+])("%j is refused as a power failure", (text) => {
+  expect(() => parseFailure(text)).toThrow(/a power failure is|lines/);
 });
 
 test.each(["", "1f0", "1f0.0*8", "1f0.2", "zz.1*1", "1f0.1*8-", "1f0.99999999*1"])(
