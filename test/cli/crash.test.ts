@@ -19,17 +19,26 @@ describe("crash", () => {
     expect(code).toBe(0);
   });
 
-  test("prints the cells of many in their order, and after them how to see again what broke", async () => {
+  test("prints many cells as a table, and below it how to see again what broke", async () => {
     const many = ["write-and-sync", "second-turn", "--design", "ext4-xip-serialized"];
-    const { code, stdout } = await run(directory, "crash", ...many, "-d", "ext4-xip-inline");
-    expect(stdout.split("\n").map((line) => line.split(/ +/).slice(0, 3).join(" "))).toEqual([
-      "write-and-sync ext4-xip-serialized held:",
-      "write-and-sync ext4-xip-inline stale",
-      "second-turn ext4-xip-serialized held:",
-      "second-turn ext4-xip-inline held:",
-      "write-and-sync under ext4-xip-inline:",
+    const { code, stdout, stderr } = await run(directory, "crash", ...many, "-d", "ext4-xip-inline");
+    const [heads, ...rows] = stdout.split("\n").map((line) => line.trim().split(/ {2,}/));
+    expect(heads).toEqual(["ext4-xip-serialized", "ext4-xip-inline"]);
+    const number = expect.stringMatching(/^\d+ of more: 2$/) as string;
+    expect(rows.slice(0, 4)).toEqual([
+      ["write-and-sync", "held", "broken: stale"],
+      [number, expect.stringMatching(/^\d+\/\d+$/)],
+      ["second-turn", "held", "held"],
+      [number, number],
+    ]);
+    expect(stdout.split("\n").slice(-2)).toEqual([
+      expect.stringMatching(/ replay 'v1\/ext4-xip-inline\/write-and-sync\/.*' {2}# stale data$/),
       "",
     ]);
+    // Elsewhere than on a terminal each cell is told when it is done.
+    expect(stderr).toMatch(
+      /^second-turn under ext4-xip-inline: held: 1 run, .*; atomic, 1 state after a sync$/m,
+    );
     // The proposal is not meant to be sound.
     expect(code).toBe(0);
     const schedule = /replay '(.*)'/.exec(stdout)?.[1] ?? "";

@@ -78,19 +78,6 @@ describe("the status", () => {
     expect(stream.written).toBe(after);
   });
 
-  test("makes way for a result, and comes back", () => {
-    vi.useFakeTimers();
-    const stream = fakeStream({ columns: 80 });
-    const status = startStatus(() => "10 runs", false, stream);
-    vi.advanceTimersByTime(100);
-    status.makeWay();
-    stream.write("a result\n");
-    vi.advanceTimersByTime(100);
-    status.end();
-    status.makeWay();
-    expect(stream.written).toBe("\r\x1b[K10 runs\r\x1b[Ka result\n\r\x1b[K10 runs\r\x1b[K");
-  });
-
   test("is a plain line now and then elsewhere, without control characters", () => {
     vi.useFakeTimers();
     const stream = fakeStream(undefined);

@@ -3,11 +3,11 @@ import { availableParallelism } from "node:os";
 import { choice, count, flag, many, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal, type ExitCode } from "../exit.ts";
-import type { CrashResult } from "../../lab/crash.ts";
 import type { CallVerdict } from "../../lab/crash/calls.ts";
 import { look } from "../terminal/look.ts";
 import { print, printJson } from "../terminal/output.ts";
-import { counted, elapsed, grouped } from "../terminal/words.ts";
+import { counted } from "../terminal/words.ts";
+import { cellLine, crashLegend, crashTable, spent, type CrashCell } from "./crash-cells.ts";
 import {
   brokenWord,
   endOf,
@@ -17,13 +17,6 @@ import {
   watched,
   type Watch,
 } from "./shared.ts";
-
-/** One scenario under one design. */
-interface Cell extends CrashResult {
-  readonly scenario: string;
-  readonly design: string;
-  readonly sound: boolean;
-}
 
 export const crashCommand = command({
   name: "crash",
@@ -114,7 +107,11 @@ export const crashCommand = command({
       async (watch) => {
         const crews = new Crews();
         const { signal } = watch;
-        const one = async (scenario: string, design: string, progress: Watch["progress"]): Promise<Cell> => {
+        const one = async (
+          scenario: string,
+          design: string,
+          progress: Watch["progress"],
+        ): Promise<CrashCell> => {
           // Several cells at a time, or one on several machines: both fill the cores.
           const shared = { ...search, options, maxLines, signal, workers: workers ?? (only ? undefined : 1) };
           const found = await crashWith(crews, scenario, { ...shared, design, onProgress: progress });
@@ -127,13 +124,12 @@ export const crashCommand = command({
               one(scenario, design, progress.part()),
         );
         const cells = await inOrder(work, watch, (cell) => {
-          if (json === true || only) return;
-          watch.status.makeWay();
-          print(cellLine(cell));
+          if (!only) watch.status.note(cellLine(cell));
         }).finally(async () => crews.close());
         watch.status.end();
         if (json) printJson({ interrupted: watch.received() !== undefined, cells: cells.map(withReplay) });
-        else for (const cell of cells) told(cell, only, watch.received() !== undefined);
+        else if (only) for (const cell of cells) tell(cell, watch.received() !== undefined);
+        else tabulate(cells, watch.received() !== undefined);
         return endOf(watch, verdictOf(cells, only));
       },
       "states",
@@ -143,19 +139,19 @@ export const crashCommand = command({
 
 /** Cells, as many at once as there are cores, given to `done` in their order; none is begun after Ctrl-C. */
 async function inOrder(
-  work: readonly (() => Promise<Cell>)[],
+  work: readonly (() => Promise<CrashCell>)[],
   watch: Watch,
-  done: (cell: Cell) => void,
-): Promise<Cell[]> {
-  const cells: Cell[] = [];
+  done: (cell: CrashCell) => void,
+): Promise<CrashCell[]> {
+  const cells: CrashCell[] = [];
   let next = 0;
   let given = 0;
   watch.doing = `0 of ${work.length} cells`;
   const worker = async (): Promise<void> => {
     while (next < work.length && !watch.signal.aborted) {
       const index = next++;
-      cells[index] = await (work[index] as () => Promise<Cell>)();
-      for (; cells[given] !== undefined; given++) done(cells[given] as Cell);
+      cells[index] = await (work[index] as () => Promise<CrashCell>)();
+      for (; cells[given] !== undefined; given++) done(cells[given] as CrashCell);
       watch.doing = `${given} of ${work.length} cells`;
     }
   };
@@ -163,36 +159,12 @@ async function inOrder(
   return cells;
 }
 
-const replayOf = ({ scenario, design, violation }: Cell): string =>
+const replayOf = ({ scenario, design, violation }: CrashCell): string =>
   violation === undefined ? "" : replayCommandOf(violation.schedule, scenario, design);
 
-function withReplay(cell: Cell): object {
+function withReplay(cell: CrashCell): object {
   const { violation } = cell;
   return violation === undefined ? cell : { ...cell, violation: { ...violation, replay: replayOf(cell) } };
-}
-
-function cellLine({ scenario, design, violation, ...rest }: Cell): string {
-  const { green, red } = look(process.stdout);
-  const word = violation === undefined ? green("held") : red(brokenWord(violation.promise));
-  const torn = new Set(rest.calls.filter(({ atomic }) => !atomic).map(({ call }) => call));
-  const atomic = torn.size === 0 ? "atomic" : `not atomic: ${[...torn].join(", ")}`;
-  const after = Math.max(0, ...rest.calls.map((call) => call.after ?? 0));
-  const unique = after === 0 ? "" : `, ${counted(after, "state")} after a sync`;
-  const early = rest.finished ? "" : " (not finished)";
-  return `${scenario.padEnd(26)} ${design.padEnd(20)} ${word}${early}: ${spent(rest)}; ${atomic}${unique}`;
-}
-
-const sampledWords = (sampled: number, maxLines: number): string =>
-  sampled === 0 ? "" : ` (${grouped(sampled)} with more than ${grouped(2 ** maxLines)} ways sampled)`;
-
-function spent(cell: Omit<Cell, "scenario" | "design">): string {
-  const { runs, points, sampled, maxLines, states, recovered, broken, nested, elapsed: time } = cell;
-  const again =
-    nested === undefined
-      ? ""
-      : `, and ${counted(nested.states, "state")} of failures during recovery at ${counted(nested.points, "point")}${sampledWords(nested.sampled, nested.maxLines)}`;
-  const wrong = broken === 0 ? "" : ` (${grouped(broken)} broken)`;
-  return `${counted(runs, "run")}, ${counted(points, "point")}${sampledWords(sampled, maxLines)}, ${counted(states, "state")}${wrong}, ${grouped(recovered)} after recovery${again}, ${elapsed(time)}`;
 }
 
 const place = ({ task, call, number }: CallVerdict): string => `${task}'s ${call} (call ${number})`;
@@ -210,10 +182,21 @@ function callWords(calls: readonly CallVerdict[]): string {
 
 const MAX_FLUSHES = 10;
 
-function told(cell: Cell, only: boolean, interrupted: boolean): void {
+function tabulate(cells: readonly CrashCell[], interrupted: boolean): void {
+  for (const line of crashTable(cells, look(process.stdout))) print(line);
+  print("");
+  for (const line of crashLegend) print(line);
+  if (interrupted) print("Interrupted.");
+  const broken = cells.flatMap((cell) =>
+    cell.violation === undefined ? [] : [[cell, cell.violation] as const],
+  );
+  if (broken.length > 0) print("");
+  for (const [cell, { promise }] of broken) print(`${replayOf(cell)}  # ${brokenWord(promise)}`);
+}
+
+/** The only cell, in full. */
+function tell(cell: CrashCell, interrupted: boolean): void {
   const { violation, scenario, design, calls, flushes, finished } = cell;
-  if (violation !== undefined && !only) print(`${scenario} under ${design}: ${replayOf(cell)}`);
-  if (!only) return;
   const early = finished ? "" : interrupted ? ", interrupted" : ", not finished";
   if (violation !== undefined) print(`${violationText(violation, replayOf(cell))}\n\nFound: ${spent(cell)}.`);
   else
@@ -223,7 +206,7 @@ function told(cell: Cell, only: boolean, interrupted: boolean): void {
   if (flushes.length > MAX_FLUSHES) print(`… ${flushes.length - MAX_FLUSHES} more`);
 }
 
-function verdictOf(cells: readonly Cell[], only: boolean): ExitCode {
+function verdictOf(cells: readonly CrashCell[], only: boolean): ExitCode {
   if (cells.some(({ violation, sound }) => violation !== undefined && (sound || only))) return Exit.violation;
   return cells.every(({ finished }) => finished) ? Exit.nothingFound : Exit.inconclusive;
 }

@@ -44,8 +44,10 @@ function shown(cell: Verdict, look: Look): Cell {
   const paint = verdict === "held" ? look.green : cell.sound ? look.red : look.bold;
   if (violation !== undefined) {
     const { promise, switches } = violation;
-    const first = look.unicode ? `✗ ${brokenWord(promise)}` : `broken: ${SHORT[promise]}`;
-    return { lines: [first, `${grouped(cell.broken)}/${grouped(runs)} (${grouped(switches)})`], paint };
+    return {
+      lines: [brokenMark(promise, look), `${grouped(cell.broken)}/${grouped(runs)} (${grouped(switches)})`],
+      paint,
+    };
   }
   if (verdict === "error") return { lines: [mark("!", "failed", look)], paint };
   if (runs === 0) return { lines: ["not run"] };
@@ -58,7 +60,12 @@ function shown(cell: Verdict, look: Look): Cell {
   };
 }
 
-function mark(sign: string, word: string, look: Look): string {
+/** What stands in a table's cell where a promise broke. */
+export function brokenMark(promise: PromiseName, look: Look): string {
+  return look.unicode ? `✗ ${brokenWord(promise)}` : `broken: ${SHORT[promise]}`;
+}
+
+export function mark(sign: string, word: string, look: Look): string {
   return look.unicode ? `${sign} ${word}` : word;
 }
 

@@ -11,8 +11,6 @@ const ERASE = "\r\x1b[K";
 export interface Status {
   /** A line about a part that is done, for a log; a terminal has the status line instead. */
   note(line: string): void;
-  /** Clears the line for a result that is printed now; it comes back at the next look. */
-  makeWay(): void;
   /** Clears the status line for good.  To be called before results are printed, also on errors; a second time does nothing. */
   end(): void;
 }
@@ -29,9 +27,6 @@ export function startStatus(text: () => string, quiet: boolean, stream: Output =
   return {
     note(line) {
       if (plain) stream.write(`${line}\n`);
-    },
-    makeWay() {
-      if (live && timer !== undefined) stream.write(ERASE);
     },
     end() {
       if (timer === undefined) return;
