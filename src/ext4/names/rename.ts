@@ -27,7 +27,14 @@ import { mayRemove } from "./remove.ts";
 import { type Between, lockDirectories, unlockDirectories } from "./tree.ts";
 
 /** Flags, as renameat2 has them. */
-const Rename = { noReplace: 1, exchange: 2 } as const;
+const Rename = { noReplace: 1, exchange: 2, whiteout: 4 } as const;
+
+/** Whether renameat2 has such flags: asked before any name is looked up. */
+export function areRenameFlags(flags: number): boolean {
+  const known =
+    flags >>> 0 === flags && (flags & ~(Rename.noReplace | Rename.exchange | Rename.whiteout)) === 0;
+  return known && ((flags & Rename.exchange) === 0 || flags === Rename.exchange);
+}
 
 /** What a rename is about, all of it referenced, the directories locked. */
 interface Move {
@@ -39,11 +46,13 @@ interface Move {
   readonly exchanges: boolean;
 }
 
-/** Renames what is called `from` to `to`; the parents stay the caller's.  Returns 0 or an error number. */
+/**
+ * Renames what is called `from` to `to`; the parents stay the caller's.  Returns 0 or an error number; -EINVAL, when
+ * all else is right, for a whiteout: there are no devices here.
+ */
 export function rename(from: Parent, to: Parent, flags: number): number {
   const exchanges = (flags & Rename.exchange) !== 0;
   const replaces = (flags & Rename.noReplace) === 0;
-  if ((flags & ~(Rename.noReplace | Rename.exchange)) !== 0 || (exchanges && !replaces)) return -Errno.EINVAL;
   if (!isPlain(from)) return -Errno.EBUSY;
   if (!isPlain(to)) return replaces ? -Errno.EBUSY : -Errno.EEXIST;
   const between = lockDirectories(from.directory, to.directory);
@@ -56,7 +65,8 @@ export function rename(from: Parent, to: Parent, flags: number): number {
     else if (typeof target === "number" && (exchanges || target !== -Errno.ENOENT)) result = target;
     else {
       const move = { from, to, source, target: typeof target === "number" ? undefined : target, exchanges };
-      result = mayMove(move, between) || moveLocked(move);
+      const whiteout = (flags & Rename.whiteout) !== 0;
+      result = mayMove(move, between) || (whiteout ? -Errno.EINVAL : moveLocked(move));
     }
   }
   unlockDirectories(from.directory, to.directory);

@@ -16,7 +16,7 @@ import {
   walkParent,
 } from "../../ext4/names/path.ts";
 import { removeDirectory, unlink } from "../../ext4/names/remove.ts";
-import { rename } from "../../ext4/names/rename.ts";
+import { areRenameFlags, rename } from "../../ext4/names/rename.ts";
 import { superBlock } from "../../ext4/super.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
 import { Errno } from "../../machine/errors.ts";
@@ -89,6 +89,7 @@ export function linkPath(caller: Caller, record: CallRecord | undefined, old: Pa
 
 /** Renames; `flags` as renameat2 has them.  Returns 0 or an error number.  kernel: do_renameat2 */
 export function renamePath(caller: Caller, old: Path, path: Path, flags: number): number {
+  if (!areRenameFlags(flags)) return -Errno.EINVAL;
   const sb = superBlock(caller.mem);
   const from = walkParent(sb, old);
   if (typeof from === "number") return from;

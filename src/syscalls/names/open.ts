@@ -50,7 +50,8 @@ function openNew(
     const parent = walkParent(sb, path, follows);
     if (typeof parent === "number") return parent;
     const { directory, name } = parent;
-    if (!isPlain(parent) || parent.slash) return putInode(directory, -Errno.EISDIR);
+    if (!isPlain(parent)) return putInode(directory, exclusive ? -Errno.EEXIST : -Errno.EISDIR);
+    if (parent.slash) return putInode(directory, -Errno.EISDIR);
     const permissions = mode & ~caller.process.umask;
     const opened = exclusive
       ? asMade(create(directory, name, permissions))

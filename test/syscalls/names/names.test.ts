@@ -1,5 +1,6 @@
 // The calls on names, as Linux answers them: the same calls through node:fs on a real directory.
 
+import { openSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
@@ -292,5 +293,18 @@ describe("names", () => {
     expect(codeOf(() => sys.rename("/", "/x"))).toBe("EBUSY");
     expect(codeOf(() => sys.rename("/lost+found", "/"))).toBe("EBUSY");
     expect(codeOf(() => sys.rename("/lost+found", "/", 1))).toBe("EEXIST");
+    for (const path of ["/", "/.", "/.."]) {
+      expect(codeOf(() => sys.open(path, "wx"))).toBe("EEXIST");
+      expect(codeOf(() => sys.open(path, "w"))).toBe("EISDIR");
+    }
+    expect(() => openSync("/..", "wx")).toThrow("EEXIST");
+  });
+
+  it("flags that rename does not have are refused before any name is looked up, a whiteout behind", () => {
+    for (const flags of [3, 6, 7, 8, -1, 0.5, 2 ** 31, 2 ** 32])
+      expect(codeOf(() => sys.rename("/no/such", "/nor/such", flags))).toBe("EINVAL");
+    expect(codeOf(() => sys.rename("/no", "/x", 4))).toBe("ENOENT");
+    expect(codeOf(() => sys.rename("/lost+found", "/x", 4))).toBe("EINVAL");
+    expect(codeOf(() => sys.rename("/lost+found", "/lost+found/..", 5))).toBe("EEXIST");
   });
 });
