@@ -99,6 +99,14 @@ export const mutants: CrashMutant[] = [
     breaks: "no-stale-data",
   },
   {
+    without: "keeping freed blocks from the kernel's allocator until the commit",
+    module: "ext4/journal/held",
+    change: replacing("holdBlocks", /journal\.length === 0/, "true"),
+    scenario: "truncate-and-reuse-crash",
+    design: "dax-6.1",
+    breaks: "no-stale-data",
+  },
+  {
     without: "a commit when a directory is synced",
     module: "syscalls/data/sync",
     change: replacing("syncDescriptor", /commit\(superBlock\(caller\.mem\)\)/, "0"),
