@@ -323,21 +323,28 @@ export function newInode(handle: Handle, directory: Inode, mode: number): Inode 
   const forDirectory = (mode & Mode.type) === Mode.directory;
   const number = allocateInode(handle, sb, directory.number, forDirectory);
   if (number < 0) return number;
+  const buffer = getInodeBlock(sb, number);
+  const inode = typeof buffer === "number" ? buffer : takeNew(sb, buffer, number);
+  if (typeof inode === "number") {
+    freeInode(handle, sb, number, forDirectory);
+    return inode;
+  }
+  const filled = fillNew(handle, sb, inode, directory, mode);
+  return filled < 0 ? filled : inode;
+}
+
+/** A place for an inode that nobody else knows, with a reference.  The buffer's is its own from here on. */
+function takeNew(sb: SuperBlock, buffer: Buffer, number: number): Inode | number {
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
   const inode = findFree(sb.mem);
-  const buffer = inode === undefined ? -Errno.ENFILE : getInodeBlock(sb, number);
-  if (inode !== undefined && typeof buffer !== "number") {
+  if (inode !== undefined) {
     take(inode, buffer, number);
     openReferences(inode.references);
   }
   mutexUnlock(mutex);
-  if (inode === undefined || typeof buffer === "number") {
-    freeInode(handle, sb, number, forDirectory);
-    return buffer as number;
-  }
-  const filled = fillNew(handle, sb, inode, directory, mode);
-  return filled < 0 ? filled : inode;
+  if (inode === undefined) releaseBuffer(buffer);
+  return inode ?? -Errno.ENFILE;
 }
 
 function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, directory: Inode, wanted: number): number {
