@@ -2,7 +2,7 @@
 // leave, and reports the first that breaks a promise.
 //
 // Crashes and interleavings are explored together: by default the one run without preemption, with `preemptions` every
-// schedule within the bound.  The search ends with the first run in which something broke.
+// schedule within the bound, with `schedule` that one.  The search ends with the first run in which something broke.
 //
 // The states are shared out among several machines (states.ts).  Each takes one core: its lead works alone, but for the
 // runs themselves.
@@ -10,7 +10,9 @@
 import { Crews } from "./host/crews.ts";
 import { checkJobOptions, Jobs, type JobOptions } from "./host/jobs.ts";
 import { loadDesign, loadScenario } from "./load.ts";
-import { checkOptions, type MachineOptions } from "./options.ts";
+import { checkOptions, optionsFromText, type MachineOptions } from "./options.ts";
+import { parseSchedule, ScheduleMisfit, turnsOf, type Schedule } from "../sched/schedule.ts";
+import { refuseOther, warningOf } from "./replay.ts";
 import type { Domain } from "../machine/pmem/crash.ts";
 import type { Design } from "../xip/design.ts";
 import { merged, type CrashCounts } from "./crash/merge.ts";
@@ -29,6 +31,8 @@ export interface CrashOptions extends JobOptions {
   domain?: Domain;
   /** Every schedule with at most so many preemptions; default 0. */
   preemptions?: number;
+  /** This schedule alone, as `explore` prints it. */
+  schedule?: string;
   /** Ends after so many schedules; default no end. */
   runs?: number;
   /** At a point where lines that may be lost leave more than 2 to this many ways, some are chosen; default 8. */
@@ -50,6 +54,7 @@ const KEYS = [
   "design",
   "domain",
   "preemptions",
+  "schedule",
   "runs",
   "maxLines",
   "nested",
@@ -61,7 +66,10 @@ const KEYS = [
 ] as const;
 const MAX_RUNS = 1e12;
 
-/** Searches.  Throws `UsageError` for wrong use, otherwise as `explore` does. */
+/**
+ * Searches.  Throws `UsageError` for wrong use, `ScheduleError` for a schedule that is none or of something else,
+ * `ScheduleMisfit` when it can no longer be run, otherwise as `explore` does.
+ */
 export async function crash(given: string | Scenario, options: CrashOptions): Promise<CrashResult> {
   const crews = new Crews();
   try {
@@ -89,7 +97,13 @@ export async function crashWith(
   }
   const loaded = await loadScenario(given);
   const design = await loadDesign(options.design);
-  const machine = { ...loaded.options, ...checkOptions(options.options) };
+  const schedule = options.schedule === undefined ? undefined : oneSchedule(options);
+  if (schedule !== undefined) {
+    refuseOther("scenario", schedule.scenario, loaded.name);
+    refuseOther("design", schedule.design, design.design.name);
+  }
+  const printed = optionsFromText((schedule?.options ?? {}) as Record<string, string>);
+  const machine = { ...loaded.options, ...printed, ...checkOptions(options.options) };
   const scenario = withKjournald(loaded, machine);
   const shards = wholeNumber("workers", options.workers ?? coreCount, 1, 64);
   const maxLines = wholeNumber("maxLines", options.maxLines ?? 8, 0, 16);
@@ -103,16 +117,30 @@ export async function crashWith(
     shard: 0,
     shards: 1,
     runs: wholeNumber("runs", options.runs ?? MAX_RUNS, 1, MAX_RUNS),
+    ...(schedule !== undefined && { turns: turnsOf(schedule, taskNames(scenario)) }),
   };
   const jobs = new Jobs<ShardReport>(crews, options);
   const works = Array.from({ length: shards }, (_, shard) =>
     shardOf(scenario, design, machine, { ...work, plan: { ...plan, shard } }, 1),
   );
   const done = await jobs.run(works, ({ violation }) => violation?.run ?? false);
+  const [first] = done;
+  const misfit = schedule && warningOf(schedule, first?.report?.scheme, first?.report?.misfits);
+  if (misfit !== undefined) throw new ScheduleMisfit(misfit);
   const counts = merged(
     done.map(({ report }) => report),
     taskNames(scenario),
     maxLines,
   );
   return { ...counts, elapsed: jobs.elapsed };
+}
+
+function oneSchedule({ schedule, preemptions, runs }: CrashOptions): Schedule {
+  if (typeof schedule !== "string") throw new UsageError(`schedule is a text, not ${shown(schedule)}`);
+  if (preemptions !== undefined || runs !== undefined)
+    throw new UsageError("with a schedule there is one run: no preemptions and no runs");
+  const parsed = parseSchedule(schedule);
+  if (parsed.crash !== undefined)
+    throw new UsageError("the schedule has its power failure already: replay runs it");
+  return parsed;
 }

@@ -84,7 +84,8 @@ function workOf({ crash }: Schedule, turns: readonly Turn[], times: number): Rep
   };
 }
 
-function refuseOther(what: string, named: string, given: string): void {
+/** Throws `ScheduleError` for a schedule of another scenario or design. */
+export function refuseOther(what: string, named: string, given: string): void {
   if (named !== given) throw new ScheduleError(`the schedule is of ${what} ${named}, not of ${given}`);
 }
 
@@ -101,7 +102,8 @@ function resultOf(
   };
 }
 
-function warningOf({ scheme: printed }: Schedule, scheme = printed, misfits = 0): string | undefined {
+/** Why a schedule may mean something else than when it was printed. */
+export function warningOf({ scheme: printed }: Schedule, scheme = printed, misfits = 0): string | undefined {
   if (scheme !== printed) {
     return `the steps are not those that the schedule was printed for (step scheme ${scheme}, the schedule says ${printed}): the scenario or the kernel has changed`;
   }

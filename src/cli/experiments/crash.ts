@@ -52,6 +52,10 @@ export const crashCommand = command({
       ...searchOptions.preemptions,
       help: "crash in every schedule with at most so many preemptions (default 0)",
     },
+    schedule: text(
+      "SCHEDULE",
+      "crash in this schedule, as explore prints it; of one scenario and one design",
+    ),
     runs: { ...searchOptions.runs, help: "stop a cell after so many schedules" },
     timeout: { ...searchOptions.timeout, help: "stop a cell after this time" },
     nested: flag("let the power fail again, at every point of recovery"),
@@ -102,6 +106,8 @@ export const crashCommand = command({
     const { json, workers, "max-lines": maxLines, set: options, ...search } = values;
     const pairs = rows.flatMap((row) => columns.map((column) => [row, column] as const));
     const only = pairs.length === 1;
+    if (search.schedule !== undefined && !only)
+      throw new Refusal("a schedule is of one SCENARIO and one --design");
     return watched(
       json === true,
       {},

@@ -31,6 +31,8 @@ import { Target } from "./target.ts";
 /** A run: what was wrong with it itself, or what its failures have left. */
 export interface CrashVerdict {
   readonly finding: Finding | undefined;
+  /** Turns of the plan that could not be run as they say. */
+  readonly misfits: number;
   readonly states: RunStates;
 }
 
@@ -58,9 +60,11 @@ export class CrashLead {
   run(plan: Plan, goesOn: () => boolean): CrashVerdict {
     const [outcome, calls] = this.#log(plan);
     const { judge, session } = this.#lead;
-    if (outcome.kind !== "done") return { finding: failed(outcome, judge.tasks), states: noStates() };
+    const { misfits } = outcome;
+    if (outcome.kind !== "done")
+      return { finding: failed(outcome, judge.tasks), misfits, states: noStates() };
     const states = this.#states.explore(calls, session.log, judge.names(calls), goesOn);
-    return { finding: undefined, states };
+    return { finding: undefined, misfits, states };
   }
 
   #log(plan: Plan): [Outcome, RecordedCall[]] {

@@ -17,7 +17,7 @@ import { bodyOf, withKjournald } from "./kjournald.ts";
 import { Judge } from "./judge.ts";
 import { Lead } from "./lead.ts";
 import { storeResult } from "./results.ts";
-import { chooserOf, type SearchPlan } from "./strategies.ts";
+import { chooserOf, onlyChooser, type SearchPlan } from "./strategies.ts";
 import { tell, violationOf, type Violation } from "./violation.ts";
 
 /** What the host tells every thread of one machine. */
@@ -52,6 +52,8 @@ export interface ReplayWork {
 export interface CrashWork extends SearchPlan {
   readonly kind: "crash";
   readonly runs: number;
+  /** One schedule, instead of a search. */
+  readonly turns?: readonly Turn[];
   readonly plan: CrashPlan;
 }
 
@@ -174,7 +176,10 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
 
 /** Runs schedules, and lets the power fail everywhere in each, until something breaks. */
 function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardReport {
-  const chooser = chooserOf(lead.judge.mem, lead.judge.tasks.length, work, true);
+  const { turns } = work;
+  const chooser =
+    turns === undefined ? chooserOf(lead.judge.mem, lead.judge.tasks.length, work, true) : onlyChooser(turns);
+  let misfits = 0;
   const crashes = new CrashLead(lead, work.plan);
   const seen: RunStates[] = [];
   const goesOn = (): boolean => {
@@ -189,7 +194,8 @@ function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardRepo
       const plan = chooser.next();
       complete = plan === undefined;
       if (plan === undefined) break;
-      const { finding, states } = crashes.run(plan, goesOn);
+      const { finding, states, misfits: left } = crashes.run(plan, goesOn);
+      misfits = left;
       seen.push(states);
       chooser.ran(lead.session.log);
       if (states.first !== undefined) violation = crashes.violation(states.first, seen.length);
@@ -206,6 +212,8 @@ function searchCrashes(lead: Lead, control: Control, work: CrashWork): ShardRepo
     broken: violation === undefined ? 0 : 1,
     endStates: new Float64Array(),
     crash: seen,
+    scheme: lead.scheme,
+    misfits,
     ...(chooser.schedules !== undefined && { schedules: chooser.schedules }),
     ...(violation !== undefined && { violation }),
   };

@@ -2,7 +2,7 @@
 
 import { MAX_STEPS } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import type { Plan } from "../../sched/decide.ts";
+import type { Plan, Turn } from "../../sched/decide.ts";
 import { Exhaustive } from "../../sched/exhaustive.ts";
 import type { StepLog } from "../../sched/state.ts";
 
@@ -47,6 +47,20 @@ function exhaustive(mem: Memory, tasks: number, { preemptions }: SearchPlan, dur
     get schedules() {
       return search.schedules;
     },
+  };
+}
+
+/** Gives one schedule. */
+export function onlyChooser(turns: readonly Turn[]): Chooser {
+  let given = false;
+  return {
+    next() {
+      if (given) return undefined;
+      given = true;
+      return { strategy: "run-on", seed: 0, switches: turns, maxSteps: MAX_STEPS };
+    },
+    ran() {},
+    schedules: 1,
   };
 }
 

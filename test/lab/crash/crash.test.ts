@@ -1,7 +1,7 @@
 // Power failures, found, told and replayed.
 
 import { afterAll, expect, test } from "vitest";
-import { crash, crashScenarios, designs, replay, type PromiseName } from "../../../src/index.ts";
+import { crash, crashScenarios, designs, explore, replay, type PromiseName } from "../../../src/index.ts";
 import { crashWith } from "../../../src/lab/crash.ts";
 import { Crews } from "../../../src/lab/host/crews.ts";
 import largeFile from "../fixtures/large-file.ts";
@@ -100,6 +100,21 @@ test("failures during recovery lose nothing, either, and are counted apart", asy
   expect(nested?.states).toBeGreaterThan(nested?.points ?? Infinity);
 });
 
+test("the power fails in a schedule that explore has printed, and in no other", async () => {
+  const design = "ext4-xip-v2";
+  const { violation } = await explore("sync-beside-write", { design, strategy: "exhaustive" });
+  const schedule = violation?.schedule ?? "";
+  const preempted = await crashWith(crews, "sync-beside-write", { design, schedule, workers: 1 });
+  expect(preempted).toMatchObject({ runs: 1, finished: true });
+  // Without preemption the writer comes first, and its write is lost.
+  const first = await crashWith(crews, "sync-beside-write", { design, workers: 1 });
+  expect(first.violation?.promise).toBe("no-lost-write");
+  expect(preempted.violation).toBe(undefined);
+  const other = schedule.replace(/[0-9a-f]{8}(?=\/)/, "00000000");
+  await expect(crash("sync-beside-write", { design, schedule: other })).rejects.toThrow(/the steps are not/);
+  await expect(crash("two-syncs", { design, schedule })).rejects.toThrow(/is of scenario sync-beside-write/);
+});
+
 test("of a large file the part that is compared is no short read", async () => {
   const { violation, states } = await crash(largeFile, { design: "ext4-xip-serialized" });
   expect(states).toBeGreaterThan(2);
@@ -110,6 +125,9 @@ test.each([
   [{ design: "ext4-xip-inline", domain: "bbu" }, /there is no domain "bbu"/],
   [{ design: "ext4-xip-inline", maxLines: 17 }, /maxLines/],
   [{ design: "ext4-xip-inline", nested: 1 }, /nested/],
+  [{ design: "ext4-xip-inline", schedule: "v1/a/b/-/00000000/end", runs: 2 }, /with a schedule there is one/],
+  [{ design: "ext4-xip-inline", schedule: "v1/a/b/-/00000000/end/crash=x" }, /replay runs it/],
+  [{ design: "ext4-xip-inline", schedule: "v1/a" }, /cut short/],
   [{ design: "nobody" }, /there is no design/],
 ])("%j is refused", async (options, message) => {
   await expect(crash("write-and-sync", options as never)).rejects.toThrow(message);
