@@ -70,9 +70,14 @@ export class Moment {
   readonly history: RunHistory;
   readonly names: NamesLeft;
 
-  constructor(calls: readonly RecordedCall[], initial: InitialFiles, names: NameMap) {
+  constructor(
+    calls: readonly RecordedCall[],
+    initial: InitialFiles,
+    names: NameMap,
+    links: ReadonlySet<string>,
+  ) {
     this.calls = calls;
-    this.names = new NamesLeft(calls, names);
+    this.names = new NamesLeft(calls, names, links);
     this.history = historyOf(calls, initial.file);
   }
 

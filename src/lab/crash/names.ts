@@ -9,11 +9,13 @@
 // fsync those that concern its file: its creation, a name of it that came or went, and of a directory what
 // happened in it; fdatasync the creation.  That is what Linux' ext4 does, whose commits may bring more.
 //
-// Not verified: names of runs with symlinks or paths with ".." in them; of more orders of calls than MAX_WAYS.
+// Not verified: names of runs in which a path leads through a symlink, or has ".." in it; of more orders of calls than
+// MAX_WAYS.
 
 import { Call } from "../../syscalls/record.ts";
 import { O } from "../../syscalls/flags.ts";
 import type { FileOnMedia } from "../../ext4/check/tree.ts";
+import { Mode } from "../../ext4/media/inode.ts";
 import type { Names } from "../oracles/explain.ts";
 import { fileKey, type RecordedCall } from "../oracles/history.ts";
 import type { Finding } from "../oracles/promises.ts";
@@ -26,6 +28,13 @@ export function namesIn(tree: ReadonlyMap<string, FileOnMedia>): NameMap {
   return new Map([...tree].map(([path, { ino, generation }]) => [path, fileKey(ino, generation)]));
 }
 
+/** The paths of symlinks. */
+export function linksIn(tree: ReadonlyMap<string, FileOnMedia>): ReadonlySet<string> {
+  return new Set(
+    [...tree].flatMap(([path, { mode }]) => ((mode & Mode.type) === Mode.symlink ? [path] : [])),
+  );
+}
+
 /** The names after the first calls of each task. */
 interface Way {
   readonly names: NameMap;
@@ -35,7 +44,15 @@ interface Way {
 
 const MAX_WAYS = 4096;
 const SYNCS = new Set<Call>([Call.sync, Call.fsync, Call.fdatasync]);
-const CHANGES = new Set<Call>([Call.open, Call.unlink, Call.rename, Call.link, Call.mkdir, Call.rmdir]);
+const CHANGES = new Set<Call>([
+  Call.open,
+  Call.unlink,
+  Call.rename,
+  Call.link,
+  Call.symlink,
+  Call.mkdir,
+  Call.rmdir,
+]);
 /** kernel: RENAME_EXCHANGE */
 const EXCHANGE = 2;
 
@@ -44,21 +61,23 @@ export class NamesLeft {
   /** Those that change names, by task. */
   readonly #changes: RecordedCall[][];
   readonly #initial: NameMap;
+  readonly #obscure: boolean;
   #ways: Way[] | undefined;
   #durable = new Set<RecordedCall>();
 
-  /** `calls` as they stood when the power failed; `initial` are the names before them. */
-  constructor(calls: readonly RecordedCall[], initial: NameMap) {
+  /** `calls` as they stood when the power failed; `initial` are the names before them, `links` the symlinks among those. */
+  constructor(calls: readonly RecordedCall[], initial: NameMap, links: ReadonlySet<string> = new Set()) {
     this.#calls = calls;
     this.#initial = initial;
     const changes = calls.filter((call) => call.error === 0 && CHANGES.has(call.kind));
+    this.#obscure = isObscure(changes, links);
     const tasks = new Set(changes.map(({ task }) => task));
     this.#changes = [...tasks].map((one) => changes.filter(({ task }) => task === one));
   }
 
   /** What is wrong with the names that recovery has left. */
   judge(found: NameMap, names: Names): Finding | undefined {
-    if (this.#calls.some(isObscure)) return undefined;
+    if (this.#obscure) return undefined;
     if (this.#ways === undefined) {
       this.#ways = this.#allWays();
       this.#durable = this.#allDurable();
@@ -154,6 +173,7 @@ function apply(names: Map<string, string>, call: RecordedCall): void {
       if (key === undefined && (call.extra & O.CREAT) !== 0) names.set(path, call.file);
       return;
     case Call.mkdir:
+    case Call.symlink:
       if (key === undefined) names.set(path, call.file);
       return;
     case Call.unlink:
@@ -181,18 +201,36 @@ function move(names: Map<string, string>, from: string, to: string, exchange: bo
   if (exchange) for (const [rest, key] of replaced) names.set(from + rest, key);
 }
 
-/** The paths that a call was given, from the root. */
-function pathsOf({ data }: RecordedCall): string[] {
+/** The paths that a call was given, from the root; not what a symlink says. */
+function pathsOf({ kind, data }: RecordedCall): string[] {
   const paths = new TextDecoder().decode(data).split("\0");
-  return paths.map((path) => `/${path.split("/").filter(isName).join("/")}`);
+  const named = kind === Call.symlink ? paths.slice(1) : paths;
+  return named.map((path) => `/${path.split("/").filter(isName).join("/")}`);
 }
 
 const isName = (name: string): boolean => name !== "" && name !== ".";
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
-const isObscure = (call: RecordedCall): boolean =>
-  call.kind === Call.symlink ||
-  (CHANGES.has(call.kind) && pathsOf(call).some((path) => path.split("/").includes("..")));
+/** Whether some path may mean another place than its text says. */
+function isObscure(changes: readonly RecordedCall[], before: ReadonlySet<string>): boolean {
+  const links = new Set(before);
+  for (const call of changes) {
+    if (call.kind === Call.open && (call.extra & O.CREAT) === 0) continue;
+    const paths = pathsOf(call);
+    const [from = "", to = ""] = paths;
+    const leads = (path: string, link: string): boolean =>
+      path.startsWith(`${link}/`) || (path === link && call.kind === Call.open);
+    if (paths.some((path) => path.split("/").includes("..") || [...links].some((link) => leads(path, link))))
+      return true;
+    if (call.kind === Call.symlink) links.add(from);
+    if (call.kind !== Call.rename && call.kind !== Call.link) continue;
+    for (const link of [...links]) {
+      if (link === from || link.startsWith(`${from}/`)) links.add(to + link.slice(from.length));
+      else if (link === to || link.startsWith(`${to}/`)) links.add(from + link.slice(to.length));
+    }
+  }
+  return false;
+}
 
 /** The key of a call that was stopped before it knew its file may be any. */
 const sameKey = (one: string | undefined, other: string | undefined): boolean =>

@@ -194,7 +194,12 @@ export class CrashStates {
 
   /** How what comes up is judged at a moment. */
   #judgeAt({ steps }: Point, calls: readonly RecordedCall[], log: CallSteps, names: Names): Judge {
-    const moment = new Moment(log.before(calls, steps), this.#initial, this.#target.names);
+    const moment = new Moment(
+      log.before(calls, steps),
+      this.#initial,
+      this.#target.names,
+      this.#target.links,
+    );
     const verdicts = this.#verdicts.get(moment.key) ?? new Map<CameUp, Finding | undefined>();
     this.#verdicts.set(moment.key, verdicts);
     return {

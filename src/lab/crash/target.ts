@@ -18,7 +18,7 @@ import { mount } from "../../ext4/mount/mount.ts";
 import { superBlock } from "../../ext4/super.ts";
 import { bootKernel } from "../../syscalls/boot.ts";
 import type { MachineOptions } from "../options.ts";
-import { namesIn, type NameMap } from "./names.ts";
+import { linksIn, namesIn, type NameMap } from "./names.ts";
 
 /** How media differ from where the log began. */
 interface Sums {
@@ -31,6 +31,8 @@ export class Target {
   readonly mem: Memory;
   /** The names on the media where every failure's log begins. */
   readonly names: NameMap;
+  /** Symlinks among them. */
+  readonly links: ReadonlySet<string>;
   readonly #options: MachineOptions;
   /** The journal's blocks, by their offsets on the media. */
   readonly #journal: ReadonlySet<number>;
@@ -55,7 +57,9 @@ export class Target {
     header(this.mem).piece = header(source).piece;
     bootKernel(this.mem);
     this.mem.u8.set(source.u8.subarray(start, start + length), header(this.mem).media.start);
-    this.names = namesIn(readTree(this.mem));
+    const tree = readTree(this.mem);
+    this.names = namesIn(tree);
+    this.links = linksIn(tree);
     takeSnapshot(this.mem);
   }
 

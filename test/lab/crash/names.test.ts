@@ -191,3 +191,19 @@ test("two calls that ran beside each other may stand in either order, and two th
   expect(beside.judge(names("/y"), words)).toBe(undefined);
   expect(behind.judge(names("/y"), words)?.promise).toBe("consistent");
 });
+
+test("a symlink is a name like others, until a path leads through it: then nothing is said", () => {
+  const made = { ...callOf(Call.symlink, "", "", "14:1", 1), data: new TextEncoder().encode("/old\0/link") };
+  const through = callOf(Call.open, "/link", "", "13:1", 3);
+  const below = callOf(Call.mkdir, "/link/inside", "", "15:1", 3);
+  const lost = callOf(Call.sync, "", "", "0:0", 5);
+  const withLink: NameMap = new Map([...initial, ["/link", "14:1"]]);
+  expect(new NamesLeft([made], initial).judge(withLink, words)).toBe(undefined);
+  expect(new NamesLeft([made], initial).judge(new Map([...initial, ["/odd", "14:1"]]), words)).toBeDefined();
+  expect(new NamesLeft([made, lost], initial).judge(initial, words)?.promise).toBe("no-lost-write");
+  for (const call of [through, below]) {
+    expect(new NamesLeft([made, call, lost], initial).judge(initial, words)).toBe(undefined);
+    expect(new NamesLeft([call, lost], withLink).judge(initial, words)).toBeDefined();
+    expect(new NamesLeft([call, lost], withLink, new Set(["/link"])).judge(initial, words)).toBe(undefined);
+  }
+});
