@@ -14,7 +14,7 @@
 // Order: rwsem > (mmapSem of an address space) > invalidateSem > journal handle > dataSem > mapping.sem.
 //
 // Why a reader cannot see stale bytes.  A block's bytes are shown only when the tree says "written", and
-// the tree says so only after the block was zeroed, under the same hold of dataSem.
+// nobody sees it say so before the block was zeroed: both are done in one hold of dataSem.
 //
 // Why no zeroing can hit bytes that somebody was handed.  Addresses are handed out for written blocks only
 // (to copiers and to page tables).  A written block stops being written, or the file's, or at its place in the
@@ -226,12 +226,12 @@ function zeroAndConvert(handle: Handle, inode: Inode, block: number): number {
   if (typeof extent === "number") return extent;
   if (extent.state === State.written) return mediaBlock(extent, block);
   if (extent.state === State.hole) {
-    extent = allocateExtent(handle, inode, block, 1, State.unwritten);
+    extent = allocateExtent(handle, inode, block, 1, State.written);
     if (typeof extent === "number") return extent;
   }
   const media = mediaBlock(extent, block);
   streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
-  const error = convertExtent(handle, inode, block, 1);
+  const error = extent.state === State.unwritten ? convertExtent(handle, inode, block, 1) : 0;
   return error < 0 ? error : media;
 }
 
