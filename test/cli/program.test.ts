@@ -8,6 +8,7 @@ const commands = [
   "matrix",
   "explore",
   "replay",
+  "crash",
   "stress",
   "scenarios",
   "designs",

@@ -36,7 +36,7 @@ const CALLS = Object.keys({
 /** "write=4,read=2" -> weights of calls. */
 const weights: Option<Partial<Record<WorkloadOp, number>>> = {
   valueName: "CALL=N,…",
-  help: `weights of calls: ${CALLS.join(", ")}`,
+  help: "weights of calls, such as write=4,read=2",
   read(given) {
     const pairs = given.split(",").map((pair) => {
       const match = /^([a-z]+)(?:=(\d{1,3}))?$/.exec(pair);
@@ -58,6 +58,8 @@ export const stressCommand = command({
     "No scheduler: the hardware decides what runs when. With SCENARIO its tasks are repeated; without one, each task",
     "makes random calls on shared files and, with weights for them, on names in one directory: names that one task alone",
     "uses must be as it left them, of names that all use the file system must stay consistent.",
+    `Calls with weights: ${CALLS.slice(0, 8).join(", ")},`,
+    `${CALLS.slice(8).join(", ")}.`,
   ].join("\n"),
   positionals: { min: 0, max: 1 },
   options: {
