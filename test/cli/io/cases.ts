@@ -32,6 +32,28 @@ function each(...commands: string[]): string[][] {
   return [make("truncate 64k", "pwrite -q 0 32k"), ...apart(commands).map((one) => run(FILE, one))];
 }
 
+/** Random calls on blocks, the same for the same seed, each followed by a look at where data and holes are. */
+function shuffled(seed: number): string[] {
+  let state = seed;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return (state >>> 8) % limit;
+  };
+  const range = (): string => `${below(60) * 4}k ${(1 + below(6)) * 4}k`;
+  const calls = [
+    () => `pwrite -q ${below(240_000)} ${1 + below(20_000)}; fsync`,
+    () => `pwrite -q ${range()}; fsync`,
+    () => `falloc ${below(2) === 0 ? "" : "-k "}${range()}`,
+    () => `fpunch ${range()}`,
+    () => `fzero ${below(2) === 0 ? "" : "-k "}${range()}`,
+    () => `fcollapse ${range()}`,
+    () => `finsert ${range()}`,
+    () => `truncate ${below(300_000)}`,
+  ];
+  // fzero and fcollapse that fail are told apart by their exit codes, which xfs_io has wrong.
+  return Array.from({ length: 60 }, () => `${(calls[below(calls.length)] as () => string)()}; seek -a -r 0`);
+}
+
 export const cases: readonly Case[] = [
   {
     name: "what is written is read",
@@ -286,4 +308,8 @@ export const cases: readonly Case[] = [
       ),
     ],
   },
+  ...[1, 2].map((seed): Case => ({
+    name: `where data and holes are after any calls on space, ${seed}`,
+    runs: [make(...shuffled(seed)), run(FILE, "seek -a -r 0", "stat -r")],
+  })),
 ];
