@@ -4,6 +4,7 @@
 // Most tests start worker threads that spin for each other: two files at once would starve them.  Those that stay
 // on their own thread go side by side, before the others.
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const OWN_THREAD = /^(ext4|golden|machine|mm|syscalls|lab\/oracles)\//;
@@ -14,11 +15,12 @@ const files = readdirSync("dist/test", { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".test.js"));
 const isAlone = (file: string): boolean => OWN_THREAD.test(file) && !MORE_THREADS.test(file);
 
-const project = (name: string, groupOrder: number, fileParallelism: boolean, include: string[]) => ({
+const project = (name: string, groupOrder: number, maxWorkers: number, include: string[]) => ({
   test: {
     name,
     include: include.map((file) => `dist/test/${file}`),
-    fileParallelism,
+    maxWorkers,
+    maxConcurrency: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     sequence: { groupOrder },
@@ -28,11 +30,11 @@ const project = (name: string, groupOrder: number, fileParallelism: boolean, inc
 export default defineConfig({
   test: {
     projects: [
-      project("side by side", 1, true, files.filter(isAlone)),
+      project("side by side", 1, availableParallelism(), files.filter(isAlone)),
       project(
         "one by one",
         2,
-        false,
+        1,
         files.filter((file) => !isAlone(file)),
       ),
     ],

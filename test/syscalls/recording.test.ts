@@ -151,6 +151,8 @@ describe("records of calls", () => {
     sys.load(at, 1);
     sys.store(at, new Uint8Array(1));
     sys.msync(at, PAGE);
+    sys.flush(at, PAGE);
+    sys.drain();
     sys.munmap(at, PAGE);
     sys.pread(fd, 1, 0);
     sys.pwrite(fd, new Uint8Array(1), 0);

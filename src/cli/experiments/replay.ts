@@ -1,8 +1,9 @@
 // replay: runs one schedule again.  Only what broke counts as reproduced.
-import { text } from "../arguments.ts";
+import { count, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { complain, print, printJson } from "../terminal/output.ts";
+import { counted } from "../terminal/words.ts";
 import { designOption, endOf, replayCommandOf, violationText, watched } from "./shared.ts";
 
 export const replayCommand = command({
@@ -18,37 +19,48 @@ export const replayCommand = command({
     schedule: text("SCHEDULE", "the schedule, where it is not an argument"),
     scenario: text("SCENARIO", "a built-in name or a module's path, where it is not an argument", "s"),
     design: designOption,
+    times: count("run it so often: it must break the same promise each time (default 1)", {
+      min: 1,
+      max: 1e6,
+    }),
   },
   examples: [
     ["'v1/ext4-xip-inline/write-beside-read/…'", "a schedule as it was printed"],
+    ["--times 20 'v1/ext4-xip-inline/write-beside-read/…'", "twenty times out of twenty?"],
     ["--scenario ./mine.js --design ./my-design.js 'v1/my-design/mine/…'", "a schedule of your own modules"],
   ],
-  json: "{ schedule, reproduced, warning?, violation?: { promise, message, story, schedule, switches, run, replay } }",
+  json: [
+    "{ schedule, reproduced, broken, warning?, violation?: { promise, message, story, schedule, switches, run, replay } }",
+    "broken: how often it broke the promise; reproduced: that was each time",
+  ].join("\n"),
   exits: [
     "1  a promise broke, as when the schedule was printed",
-    "4  the schedule does not fit the scenario, the design or this version; or it ran and nothing broke",
+    "4  the scenario has changed too much for the schedule; or it ran and nothing broke, or not each time",
   ].join("\n"),
   async run({ values, positionals }) {
     const { schedule, scenario, design } = whatToReplay(positionals, values);
     const { replay } = await import("../../lab/replay.ts");
     return watched(true, {}, async (watch) => {
-      const { violation, warning } = await replay(scenario, { design, schedule, signal: watch.signal });
+      const again = await replay(scenario, { design, schedule, times: values.times, signal: watch.signal });
+      const { reproduced, broken, violation, warning } = again;
       watch.status.end();
       if (warning !== undefined) complain(`warning: ${warning}`);
       const line = replayCommandOf(schedule, scenario ?? "", design ?? "");
       if (values.json) {
         printJson({
           schedule,
-          reproduced: violation !== undefined,
+          reproduced,
+          broken,
           warning,
           ...(violation && { violation: { ...violation, replay: line } }),
         });
       } else if (violation) {
         print(violationText(violation, line));
+        if (values.times !== undefined) print(`\nBroke it ${broken} of ${counted(values.times, "time")}.`);
       } else {
         print("Nothing broke: the schedule ran to its end, and every promise held.");
       }
-      return endOf(watch, violation ? Exit.violation : Exit.doesNotFit);
+      return endOf(watch, reproduced ? Exit.violation : Exit.doesNotFit);
     });
   },
 });
