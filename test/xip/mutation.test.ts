@@ -3,17 +3,22 @@
 // The mutants run without lockdep, so that what is found are races and not assertions that a lock is held;
 // but for those that say so.
 
-import { expect, test } from "vitest";
-import { explore } from "../../src/index.ts";
+import { afterAll, expect, test } from "vitest";
+import { exploreWith } from "../../src/lab/explore.ts";
+import { Crews } from "../../src/lab/host/crews.ts";
 import { bodiesOf, compiledText, writeMutant, type Change } from "../support/mutate.ts";
 import { mutants } from "./mutants.ts";
 
 const DESIGN = "ext4-xip-serialized";
 
+/** Threads for all searches: they have compiled the kernel. */
+const crews = new Crews();
+afterAll(async () => crews.close());
+
 test.each(mutants)("without $without, $scenario breaks $breaks", async (mutant) => {
   const { path, remove } = writeMutant(DESIGN, mutant.change, mutant.module);
   try {
-    const { violation } = await explore(mutant.scenario, {
+    const { violation } = await exploreWith(crews, mutant.scenario, {
       design: path,
       strategy: "exhaustive",
       preemptions: 2,
