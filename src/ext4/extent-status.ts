@@ -15,8 +15,16 @@
 //
 // kernel: struct extent_status
 
-import { initSeqCount, readSeqRetry, readSeqTry, readSeqWord, SeqCount } from "../locks/seqcount.ts";
-import { writeSeqBegin, writeSeqEnd, writeSeqTry } from "../locks/seqcount.ts";
+import {
+  initSeqCount,
+  readSeqRetry,
+  readSeqTry,
+  readSeqWord,
+  SeqCount,
+  writeSeqBegin,
+  writeSeqEnd,
+  writeSeqTry,
+} from "../locks/seqcount.ts";
 import { header } from "../machine/layout.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { State, type Extent } from "./extents/extent.ts";

@@ -224,8 +224,16 @@ function viewRoot<S extends AnyStruct>(mem: Memory, root: Root, type: S): ViewOf
  * an address there keeps its type for the machine's life.
  */
 export function viewAt<S extends AnyStruct>(mem: Memory, type: S, at: number): ViewOf<S> {
-  const page = (mem.views[at >>> PAGE_SHIFT] ??= Array.from({ length: PAGE_SIZE / 4 }));
+  const page = mem.views[at >>> PAGE_SHIFT] ?? viewsIn(mem, at >>> PAGE_SHIFT);
   return (page[(at & (PAGE_SIZE - 1)) >>> 2] ??= type.of(mem, at)) as ViewOf<S>;
+}
+
+/** A place for the views of a page.  The slab lies in front of the media, so the list is short in any machine. */
+function viewsIn(mem: Memory, page: number): (object | undefined)[] {
+  while (mem.views.length <= page) mem.views.push(undefined);
+  const views: (object | undefined)[] = Array.from({ length: PAGE_SIZE / 4 });
+  mem.views[page] = views;
+  return views;
 }
 
 /** What lies at an address, in words: "inode#3.sem.count", "media block 71 + 0x200". */

@@ -29,7 +29,7 @@ export class Memory {
   readonly roots: (object | undefined)[] = [];
 
   /** Views of structs in the slab, by their page and the word in it; a cache like `roots`. */
-  readonly views: ((object | undefined)[] | undefined)[];
+  readonly views: ((object | undefined)[] | undefined)[] = [];
 
   /** The page fault vector: code, not state.  Set once when the kernel attaches to the memory. */
   faultHandler: FaultHandler | undefined = undefined;
@@ -42,7 +42,6 @@ export class Memory {
     this.u32 = new Uint32Array(this.buffer);
     this.i32 = new Int32Array(this.buffer);
     this.f64 = new Float64Array(this.buffer);
-    this.views = Array.from({ length: this.buffer.byteLength >>> PAGE_SHIFT });
     this.bulk = bulkOver(memory);
   }
 

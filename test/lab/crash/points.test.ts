@@ -82,13 +82,19 @@ const covers = (one: Moment, other: Moment): boolean =>
     [...(other.lines[line] as Set<string>)].every((each) => contents.has(each)),
   );
 
-test.each<Domain>(["adr", "none", "eadr"])("%s: no moment leaves what no point leaves", (domain) => {
+/** A machine at a snapshot, and where it counts steps. */
+function countingMachine(): { mem: Memory; counter: number } {
   const mem = createMemory(1 * MIB);
   initSnapshot(mem);
   initTrace(mem);
   const counter = allocateControl(mem, 64);
   traceStepsFrom(mem, counter);
   takeSnapshot(mem);
+  return { mem, counter };
+}
+
+test.each<Domain>(["adr", "none", "eadr"])("%s: no moment leaves what no point leaves", (domain) => {
+  const { mem, counter } = countingMachine();
   let points = 0;
   let moments = 0;
   for (let seed = 0; seed < 40; seed++) {
@@ -127,12 +133,7 @@ test.each<Domain>(["adr", "none", "eadr"])("%s: no moment leaves what no point l
 });
 
 test.each<Domain>(["adr", "none", "eadr"])("%s: where the same is open, the same is left", (domain) => {
-  const mem = createMemory(1 * MIB);
-  initSnapshot(mem);
-  initTrace(mem);
-  const counter = allocateControl(mem, 64);
-  traceStepsFrom(mem, counter);
-  takeSnapshot(mem);
+  const { mem, counter } = countingMachine();
   const left = new Map<string, string>();
   let same = 0;
   for (let seed = 0; seed < 150; seed++) {
