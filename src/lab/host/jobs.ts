@@ -162,15 +162,18 @@ export class Jobs<R> {
       distinct,
       violations: broken,
     }));
-    const all = [...this.#ended, ...working];
-    const sum = (pick: (progress: Progress) => number): number =>
-      all.reduce((total, progress) => total + pick(progress), 0);
-    return {
-      runs: sum(({ runs }) => runs),
-      distinct: sum(({ distinct }) => distinct),
-      violations: sum(({ violations }) => violations),
-    };
+    return sumOf([...this.#ended, ...working]);
   }
+}
+
+function sumOf(parts: readonly Progress[]): Progress {
+  const sum = (pick: (part: Progress) => number): number =>
+    parts.reduce((total, part) => total + pick(part), 0);
+  return {
+    runs: sum(({ runs }) => runs),
+    distinct: sum(({ distinct }) => distinct),
+    violations: sum(({ violations }) => violations),
+  };
 }
 
 /** Adds up the progress of pieces of work that go on at once. */
@@ -186,13 +189,7 @@ export class ProgressSum {
     const index = this.#parts.push({ runs: 0, distinct: 0, violations: 0 }) - 1;
     return (progress) => {
       this.#parts[index] = progress;
-      const sum = (pick: (part: Progress) => number): number =>
-        this.#parts.reduce((total, part) => total + pick(part), 0);
-      this.#report?.({
-        runs: sum(({ runs }) => runs),
-        distinct: sum(({ distinct }) => distinct),
-        violations: sum(({ violations }) => violations),
-      });
+      this.#report?.(sumOf(this.#parts));
     };
   }
 }
