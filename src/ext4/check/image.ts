@@ -38,6 +38,7 @@ export interface Facts {
   readonly freeInodes: number;
   readonly lastOrphan: number;
   readonly journalInode: number;
+  readonly orphanFile: number; // the inode of a file without a name, in which Linux may list orphans; 0: none
   readonly backups: readonly [number, number];
 }
 
@@ -138,6 +139,7 @@ export function readFacts(image: Image): Facts | undefined {
     freeInodes: word(0x10),
     lastOrphan: word(0xe8),
     journalInode: word(0xe0),
+    orphanFile: (compat & 0x1000) === 0 ? 0 : word(0x280),
     backups: [word(0x24c), word(0x250)],
   };
 }
