@@ -15,6 +15,7 @@ export type { FreeViolation } from "./lab/run/rounds.ts";
 export type { Violation } from "./lab/run/violation.ts";
 export type { MachineOptions } from "./lab/options.ts";
 export { promises, type PromiseName } from "./lab/oracles/promises.ts";
+export { RecordsFull } from "./machine/errors.ts";
 export { UsageError } from "./lab/usage.ts";
 export { TaskError } from "./lab/host/crews.ts";
 export { SetupError } from "./lab/run/judge.ts";

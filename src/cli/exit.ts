@@ -33,6 +33,7 @@ export class Refusal extends Error {
 const EXITS: Record<string, ExitCode> = {
   UsageError: Exit.usage,
   SetupError: Exit.usage,
+  RecordsFull: Exit.usage,
   ScheduleError: Exit.usage,
   ScheduleMisfit: Exit.doesNotFit,
   NotDeterministic: Exit.doesNotFit,

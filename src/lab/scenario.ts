@@ -125,18 +125,22 @@ function checkTasks(what: string, tasks: unknown): void {
     if (typeof task !== "function") {
       throw new UsageError(`${what}: task ${name} is a function (sys) => result, not ${shown(task)}`);
     }
-    if (task.constructor.name !== "Function") {
-      throw new UsageError(
-        `${what}: task ${name} is an ordinary function; system calls do not wait for promises`,
-      );
-    }
+    synchronous(what, `task ${name}`, task);
   }
 }
 
 function optionalFunction(what: string, key: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "function") {
+  if (value === undefined) return;
+  if (typeof value !== "function") {
     throw new UsageError(`${what}: ${key} is a function, not ${shown(value)}`);
   }
+  synchronous(what, key, value);
+}
+
+/** Neither async nor a generator: nobody would wait for the rest of it. */
+function synchronous(what: string, key: string, { constructor }: Function): void {
+  if (constructor.name === "Function") return;
+  throw new UsageError(`${what}: ${key} is an ordinary function; system calls do not wait for promises`);
 }
 
 function checkProcesses(what: string, { process, tasks }: ScenarioDefinition): void {

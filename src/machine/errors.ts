@@ -16,6 +16,11 @@ export class Halted extends Error {
   }
 }
 
+/** A run did more than there is room to record: nothing can be said of it. */
+export class RecordsFull extends Error {
+  override readonly name = "RecordsFull";
+}
+
 /** Stops the machine: the sentence says what was found, not what should have been. */
 export function bug(message: string): never {
   throw new Bug(message);

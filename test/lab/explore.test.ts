@@ -5,6 +5,7 @@ import {
   explore,
   matrix,
   NotDeterministic,
+  RecordsFull,
   replay,
   ScheduleError,
   TaskError,
@@ -160,8 +161,16 @@ describe("verdicts", () => {
     expect(await broken(fixture("all-or-nothing"), SERIALIZED)).toEqual(["held", ""]);
   });
 
+  test("a check that throws says that the claim is broken", async () => {
+    const [promise, message] = await broken(fixture("failing/check-throws"), SERIALIZED);
+    expect(promise).toBe("claim");
+    expect(message).toMatch(
+      /^the check threw: SysError: ENOENT: no such file or directory, open '\/missing'$/,
+    );
+  });
+
   test("a task that throws breaks the claim, and is named", async () => {
-    const [promise, message] = await broken(fixture("throws"), SERIALIZED);
+    const [promise, message] = await broken(fixture("failing/throws"), SERIALIZED);
     expect(promise).toBe("claim");
     expect(message).toMatch(
       /^task reader threw: SysError: ENOENT: no such file or directory, open '\/missing'/,
@@ -171,7 +180,7 @@ describe("verdicts", () => {
 
 describe("what ends an exploration", () => {
   test("a thread that dies rejects with the task's name, and nothing hangs", async () => {
-    const error: unknown = await explore(fixture("dies"), { design: SERIALIZED }).catch(
+    const error: unknown = await explore(fixture("failing/dies"), { design: SERIALIZED }).catch(
       (reason: unknown) => reason,
     );
     expect(error).toBeInstanceOf(TaskError);
@@ -180,8 +189,18 @@ describe("what ends an exploration", () => {
   });
 
   test("a setup that throws is told as such", async () => {
-    await expect(explore(fixture("bad-setup"), { design: SERIALIZED })).rejects.toThrow(
+    await expect(explore(fixture("failing/bad-setup"), { design: SERIALIZED })).rejects.toThrow(
       /^the setup of scenario bad-setup threw: SysError: ENOENT/,
+    );
+  });
+
+  test("a run that does more than can be recorded is told as such", async () => {
+    await expect(explore(fixture("failing/too-much"), { design: SERIALIZED })).rejects.toThrow(RecordsFull);
+  });
+
+  test("a check that returns no sentence is refused", async () => {
+    expect(await refused(fixture("failing/check-says-no"), { design: SERIALIZED })).toBe(
+      "the check of scenario check-says-no returns a sentence or undefined, not false",
     );
   });
 
@@ -219,7 +238,7 @@ describe("what ends an exploration", () => {
     );
     expect(await refused(fixture("miscounts"), { design })).toMatch(/is no scenario/);
     expect(await refused("two-readers", { design: "nothing" })).toMatch(/^there is no design "nothing"/);
-    expect(await refused("two-readers", { design: fixture("throws") })).toMatch(
+    expect(await refused("two-readers", { design: fixture("failing/throws") })).toMatch(
       /is no design|has a name of|no function/,
     );
     expect(await refused("two-readers", { design, strategy: "dfs" })).toMatch(
@@ -265,7 +284,7 @@ describe("determinism", () => {
 test("a matrix has a cell for each scenario and design, also for what cannot be run", async () => {
   const reported: string[] = [];
   const { cells } = await matrix({
-    scenarios: ["write-beside-read", fixture("bad-setup")],
+    scenarios: ["write-beside-read", fixture("failing/bad-setup")],
     designs: [INLINE, SERIALIZED],
     strategy: "exhaustive",
     onCell: ({ scenario, design }) => reported.push(`${scenario} ${design}`),

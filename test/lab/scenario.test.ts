@@ -52,6 +52,7 @@ test("every mistake in a definition is refused with one sentence that names it",
   expect(refusal({ claim, tasks: many })).toBe("scenario torn-read has 17 tasks; a machine runs at most 16");
   expect(refusal({ claim, tasks: { a: task }, stup: task })).toMatch(/has no "stup"; it has claim, setup/);
   expect(refusal({ claim, tasks: { a: task }, check: "x" })).toMatch(/check is a function, not "x"/);
+  expect(refusal({ claim, tasks: { a: task }, setup: async () => {} })).toMatch(/do not wait for promises/);
   expect(refusal({ claim, tasks: { a: task }, process: { b: "p" } })).toMatch(/"b", which is no task/);
   expect(refusal({ claim, tasks: { a: task }, process: { a: 1 } })).toMatch(/process.a is the name/);
   expect(refusal({ claim, tasks: { a: task }, options: { pice: 64 } })).toMatch(/options has no "pice"/);

@@ -34,7 +34,11 @@ test("the inline proposal loses a write on real threads, and the report shows wh
 });
 
 test("a task that throws ends the round for all, and is named", async () => {
-  const { violation, rounds } = await stress({ design: SERIALIZED, scenario: fixture("throws"), rounds: 3 });
+  const { violation, rounds } = await stress({
+    design: SERIALIZED,
+    scenario: fixture("failing/throws"),
+    rounds: 3,
+  });
   expect(rounds).toBe(1);
   expect(violation?.promise).toBe("claim");
   expect(violation?.message).toMatch(/^task reader threw: SysError: ENOENT/);

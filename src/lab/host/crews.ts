@@ -2,6 +2,7 @@
 // most cells of a matrix, and a memory that is dropped goes back to the system only when every thread that
 // has seen it has collected its garbage.  A crew serves one exploration at a time.
 
+import { RecordsFull } from "../../machine/errors.ts";
 import { header } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { TaskFailure, Crew, type Job, type JobResult } from "../../sched/pool.ts";
@@ -23,7 +24,7 @@ export class TaskError extends Error {
 
 /** Errors that cross threads as words, and get their class back on this side. */
 const revived = new Map<string, new (message: string) => Error>(
-  [UsageError, NotDeterministic, SetupError, RangeError].map((type) => [type.name, type]),
+  [UsageError, NotDeterministic, SetupError, RecordsFull].map((type) => [type.name, type]),
 );
 
 export class Crews {

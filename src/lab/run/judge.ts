@@ -8,6 +8,7 @@ import { runAs } from "../../machine/cpu.ts";
 import { allocateControl } from "../../machine/layout.ts";
 import { freeze, thaw } from "../../ext4/journal/commit.ts";
 import { superBlock } from "../../ext4/super.ts";
+import { Bug, Halted, RecordsFull } from "../../machine/errors.ts";
 import { HOST_TASK } from "../../machine/limits.ts";
 import { heldLocks, ordersOf } from "../../locks/lockdep.ts";
 import type { Memory } from "../../machine/memory.ts";
@@ -24,6 +25,7 @@ import { InitialFiles } from "../oracles/initial.ts";
 import { namesOf, pathsIn } from "../oracles/names.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { processesOf, taskNames, type Scenario, type Seen } from "../scenario.ts";
+import { shown, UsageError } from "../usage.ts";
 import { clearResults, hashResults, loadResult } from "./results.ts";
 
 /** Bytes of a key: the three hashes, and zeros up to a whole hash block. */
@@ -98,7 +100,7 @@ export class Judge {
   verdict(): Finding | undefined {
     setRecording(this.mem, false);
     if (recordsOverflowed(this.mem)) {
-      throw new RangeError(
+      throw new RecordsFull(
         `scenario ${this.scenario.name} makes more calls, or calls with more bytes, than can be recorded in one run`,
       );
     }
@@ -166,12 +168,22 @@ export class Judge {
     const seen: Seen = Object.fromEntries(
       this.tasks.map((task, index) => [task, loadResult(this.mem, this.#results, index)]),
     );
-    const sentence: unknown = check(sys, seen);
+    const sentence = sentenceOf(() => check(sys, seen));
     if (sentence === undefined) return undefined;
     if (typeof sentence === "string") return { promise: "claim", message: sentence };
-    throw new TypeError(
-      `the check of scenario ${name} returns a sentence or undefined, not ${String(sentence)}`,
+    throw new UsageError(
+      `the check of scenario ${name} returns a sentence or undefined, not ${shown(sentence)}`,
     );
+  }
+}
+
+/** What a check returns, or that it threw: an assertion, or a system call that finds less than it should. */
+function sentenceOf(check: () => unknown): unknown {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof Bug || error instanceof Halted) throw error;
+    return `the check threw: ${String(error)}`;
   }
 }
 
@@ -192,7 +204,7 @@ function setUp(mem: Memory, scenario: Scenario, design: Design): RecordedCall[] 
   }
   setRecording(mem, false);
   if (recordsOverflowed(mem)) {
-    throw new RangeError(`the setup of scenario ${scenario.name} writes more than can be recorded`);
+    throw new RecordsFull(`the setup of scenario ${scenario.name} writes more than can be recorded`);
   }
   const processes = processesOf(scenario);
   for (const process of new Set(processes)) {

@@ -18,6 +18,7 @@
 // A fence is one for all tasks: between the flush of one and the fence of another lies a lock, and on x86 an
 // operation on a lock orders write-backs as a fence does.
 
+import { RecordsFull } from "../errors.ts";
 import { header } from "../layout.ts";
 import type { Memory } from "../memory.ts";
 import { touch } from "../snapshot.ts";
@@ -83,7 +84,7 @@ export class PowerFailures {
   /** Throws when the log has lost entries. */
   constructor(mem: Memory, domain: Domain = "adr") {
     const { entries, dropped } = readLog(mem);
-    if (dropped > 0) throw new RangeError(`the log of stores is full: ${dropped} entries are not in it`);
+    if (dropped > 0) throw new RecordsFull(`the log of stores is full: ${dropped} entries are not in it`);
     this.entries = entries;
     this.#mem = mem;
     this.#domain = domain;
