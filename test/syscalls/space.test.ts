@@ -162,6 +162,23 @@ describe.each([...designs])("space through %s", (name, design) => {
     });
   }
 
+  const shifts = ["dax-4.9", "dax-6.1", "ext4-xip-serialized"].includes(name);
+  if (shifts)
+    it("insert range moves no extent to where no block can be (EINVAL)", () => {
+      const { insertRange, keepSize } = Fallocate;
+      sys.write(fd, bytes(2 * BLOCK));
+      sys.fallocate(fd, keepSize, MAX_FILE_SIZE - 2 * BLOCK, BLOCK);
+      sys.fallocate(fd, insertRange, BLOCK, BLOCK);
+      const whole = sys.fiemap(fd);
+      expect(whole.map(({ logical, length }) => [logical, length])).toEqual([
+        [0, BLOCK],
+        [2 * BLOCK, BLOCK],
+        [MAX_FILE_SIZE - BLOCK, BLOCK],
+      ]);
+      expect(codeOf(() => sys.fallocate(fd, insertRange, BLOCK, BLOCK))).toBe("EINVAL");
+      expect(sys.fiemap(fd)).toEqual(whole);
+    });
+
   it("fiemap tells the extents in bytes, holes left out", () => {
     expect(sys.fiemap(fd)).toEqual([]);
     sys.pwrite(fd, bytes(10), 0);

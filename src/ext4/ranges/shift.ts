@@ -6,6 +6,7 @@
 // caller holds what keeps everybody from the file's blocks.
 
 import { downWrite, upWrite } from "../../locks/rwsem.ts";
+import { Errno } from "../../machine/errors.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { creditsFor } from "../extents/credits.ts";
@@ -21,10 +22,11 @@ import { superBlock } from "../super.ts";
 /**
  * Moves everything from file block `start` on by `distance` blocks.  A negative distance moves into a hole
  * that the caller has made; a positive one leaves a hole at `start`, and an extent that reaches over `start` is
- * cut there first.  Returns 0 or an error number.  kernel: ext4_ext_shift_extents
+ * cut there first.  Returns 0 or an error number; -EINVAL, with nothing moved, when the last extent, which may lie
+ * behind the end of the file, would go where no block can be.  kernel: ext4_ext_shift_extents
  */
 export function shiftExtents(inode: Inode, start: number, distance: number): number {
-  const error = cutAt(inode, start);
+  const error = prepare(inode, start, distance);
   if (error < 0) return error;
   // Leaves are found by a block in them: the first not yet moved, or the last.
   let at = distance < 0 ? start : MAX_FILE_BLOCKS - 1;
@@ -55,14 +57,22 @@ function finish(handle: Handle, path: Path, result: number): number {
   return result >= 0 && stopped < 0 ? stopped : result;
 }
 
-/** Makes two extents of one that reaches over a block.  kernel: ext4_split_extent_at */
-function cutAt(inode: Inode, block: number): number {
+function prepare(inode: Inode, start: number, distance: number): number {
   const handle = begin(inode);
   if (typeof handle === "number") return handle;
   const path = new Path(inode);
-  return finish(handle, path, cut(handle, path, block));
+  return finish(handle, path, checkEnd(path, distance) || cut(handle, path, start));
 }
 
+/** Whether the last extent still lies in the file when it has moved. */
+function checkEnd(path: Path, distance: number): number {
+  const found = descend(path, MAX_FILE_BLOCKS - 1);
+  if (found < 0 || path.position < 0) return found;
+  const { start, length } = extentOf(path.mem, path.leaf, path.position);
+  return start + length + distance > MAX_FILE_BLOCKS ? -Errno.EINVAL : 0;
+}
+
+/** Makes two extents of one that reaches over a block.  kernel: ext4_split_extent_at */
 function cut(handle: Handle, path: Path, block: number): number {
   const { mem, inode } = path;
   // They go with blocks of the file, and these get other numbers.
