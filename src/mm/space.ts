@@ -16,7 +16,7 @@ import { MAX_PROCESSES, MAX_VMAS, TASK_SLOTS } from "../machine/limits.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { initMmu, newTables, PageTables } from "../machine/mmu.ts";
 import { claimSlot, initPagePool, initSlots, releaseSlot, Slots } from "../machine/pool.ts";
-import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { initDirtyPages } from "./dirty.ts";
 
 /** Where mappings are put: from here up, at the lowest address with enough room. */
@@ -35,7 +35,7 @@ export const Vma = struct("vma", {
   space: u32,
   start: u32, // user addresses
   end: u32,
-  firstPage: u32, // the file's page that `start` shows
+  firstPage: f64, // the file's page that `start` shows; it may lie behind all that a file can have
   writable: u32,
   shared: u32, // 0: private, copied on write
   sync: u32, // what a store needs to be found after a power failure is durable before the store.  kernel: VM_SYNC

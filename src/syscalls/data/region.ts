@@ -14,7 +14,7 @@ import { flushUser, loadUser, storeUser } from "../../mm/user.ts";
 import { isOffset } from "../arguments.ts";
 import type { Caller } from "../process.ts";
 import { type File, putInode } from "../file.ts";
-import { MAX_FILE_SIZE, O } from "../flags.ts";
+import { MAX_OFFSET, O } from "../flags.ts";
 import { Call, type CallRecord, Mapped, recordBytes, recordFile } from "../record.ts";
 
 export const isAligned = (value: number): boolean => isOffset(value) && value % PAGE_SIZE === 0;
@@ -58,7 +58,8 @@ function mapFile(
 ): number {
   if (!isOffset(length) || length <= 0) return -Errno.EINVAL;
   if (length > ADDRESSES) return -Errno.ENOMEM;
-  if (offset < 0 || offset + length > MAX_FILE_SIZE) return -Errno.EOVERFLOW;
+  // What no file can have may be mapped, and is SIGBUS.
+  if (offset < 0 || offset + length > MAX_OFFSET) return -Errno.EOVERFLOW;
   const inode = caller.inode(file);
   if (sharing === "sync" && !(caller.design.mapSync === true && isFile(inode))) return -Errno.EOPNOTSUPP;
   const shared = sharing !== "private";
