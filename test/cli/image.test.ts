@@ -269,6 +269,17 @@ function damage(name: string, at: number, bits: number): void {
 }
 
 describe("fsck", () => {
+  test.each(["bigalloc", "mmp"])(
+    "says of an image with %s that it does not know that, not that it is damaged or clean",
+    async (feature) => {
+      writeFileSync(path(`${feature}.img`), mkfs(16 * 2 ** 20, ["-O", feature]));
+      expect(await run(directory, "fsck", `${feature}.img`)).toMatchObject({
+        code: 2,
+        stderr: `unwritten: ${feature}.img: the image has features that are not supported: ${feature}\n`,
+      });
+    },
+  );
+
   test("finds nothing in a clean image", async () => {
     expect(await run(directory, "fsck", "linux.img")).toMatchObject({
       code: 0,

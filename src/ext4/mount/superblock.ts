@@ -37,10 +37,10 @@ export function wrongState(raw: RawSuperBlock): string | undefined {
 
 type Raw = RawSuperBlock;
 
-/** Why the media is no ext4 whose blocks a machine can map: nothing more can be said of it then. */
+/** Why the media is no ext4 that is understood here: nothing more can be said of it then. */
 export function wrongFormat(mem: Memory): string | undefined {
   const raw = RawSuperBlock.of(mem, mediaAt(mem, SUPERBLOCK_OFFSET));
-  return notExt4(raw) ?? otherBlocks(raw);
+  return notExt4(raw) ?? foreignFeatures(raw) ?? otherBlocks(raw);
 }
 
 function notExt4({ s_magic }: Raw): string | undefined {
@@ -57,15 +57,18 @@ function otherBlocks({ s_log_block_size }: Raw): string | undefined {
 function refusal(raw: Raw): string | undefined {
   const foreign = notExt4(raw);
   if (foreign !== undefined) return foreign;
-  const features = unsupportedFeatures(raw.s_feature_incompat, raw.s_feature_ro_compat);
-  const sum = wrongSum(raw);
-  if (features.length > 0) {
-    return `the image has features that are not supported: ${features.join(", ")}${sum === undefined ? "" : ` (and ${sum})`}`;
-  }
-  if (sum !== undefined) return sum;
+  const wrong = foreignFeatures(raw) ?? wrongSum(raw);
+  if (wrong !== undefined) return wrong;
   const missing = missingFeatures(raw.s_feature_incompat);
   if (missing.length === 0) return otherBlocks(raw);
   return `the image was made without features that are needed here: ${missing.join(", ")}`;
+}
+
+function foreignFeatures(raw: Raw): string | undefined {
+  const features = unsupportedFeatures(raw.s_feature_incompat, raw.s_feature_ro_compat);
+  if (features.length === 0) return undefined;
+  const sum = wrongSum(raw);
+  return `the image has features that are not supported: ${features.join(", ")}${sum === undefined ? "" : ` (and ${sum})`}`;
 }
 
 function wrongSum(raw: Raw): string | undefined {
