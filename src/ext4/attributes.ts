@@ -89,7 +89,6 @@ function withoutPrivileges(mode: number): number {
 
 /** Sets when the data was used and changed last.  -EPERM.  kernel: vfs_utimes */
 export function setAccessTimes(inode: Inode, accessed: NewTime, modified: NewTime): number {
-  if (accessed === "omit" && modified === "omit") return 0;
   const touches = accessed === "now" && modified === "now";
   if ((inode.flags & (touches ? InodeFlag.immutable : FIXED)) !== 0) return -Errno.EPERM;
   return changeAttributes(inode, (handle) => putTimes(handle, inode, accessed, modified));

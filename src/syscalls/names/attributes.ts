@@ -133,6 +133,10 @@ export function changeOwnerOf(
   return result;
 }
 
+/** Whether there is nothing to do: then nobody looks whether the file is there.  kernel: sys_utimensat */
+const omitsBoth = (accessed: NewTime, modified: NewTime): boolean =>
+  accessed === "omit" && modified === "omit";
+
 /** Sets the times of the file at a path.  Returns 0 or an error number.  kernel: do_utimes */
 export function changeTimesAt(
   caller: Caller,
@@ -142,6 +146,7 @@ export function changeTimesAt(
   modified: NewTime | undefined,
 ): number {
   if (accessed === undefined || modified === undefined) return -Errno.EINVAL;
+  if (omitsBoth(accessed, modified)) return 0;
   const inode = walk(superBlock(caller.mem), path, true);
   if (typeof inode === "number") return inode;
   if (record !== undefined) recordFile(record, inode, 0, 0);
@@ -157,6 +162,7 @@ export function changeTimesOf(
   modified: NewTime | undefined,
 ): number {
   if (accessed === undefined || modified === undefined) return -Errno.EINVAL;
+  if (omitsBoth(accessed, modified)) return 0;
   const file = caller.file(fd);
   if (typeof file === "number") return file;
   if (record !== undefined) recordFile(record, caller.inode(file), 0, 0);

@@ -96,13 +96,20 @@ export class NameCalls {
     this.#door.finish(Call.symlink, record, result, target, path);
   }
 
-  /** What a symlink says.  EINVAL for what is none. */
-  readlink(path: Path): string {
+  /** What a symlink says; as "buffer" its bytes, for what is no text.  EINVAL for what is none. */
+  readlink(path: Path, as?: "utf8"): string;
+  readlink(path: Path, as: "buffer"): Uint8Array;
+  readlink(path: Path, as: "utf8" | "buffer" = "utf8"): string | Uint8Array {
     checkPath("path", path);
+    checkWord("encoding", as, ["utf8", "buffer"]);
     const record = this.#door.begin(Call.readlink, path);
-    return textOf(
-      this.#door.answer(Call.readlink, record, readLinkAt(this.#door.caller, record, path), path),
+    const target = this.#door.answer(
+      Call.readlink,
+      record,
+      readLinkAt(this.#door.caller, record, path),
+      path,
     );
+    return as === "buffer" ? target : textOf(target);
   }
 
   /** The names in a directory; as "buffer" the bytes of each, for names that are no text.  ENOTDIR, ENOENT. */

@@ -42,6 +42,9 @@ test("times are kept to the nanosecond and to the year 2446, and become the near
   sys.utimens("/file", "omit", -1.5);
   expect(sys.stat("/file")).toMatchObject({ atimeMs: 15_032_385_535_000, mtimeMs: -1500 });
   expect(codeOf(() => sys.utimens("/file", NaN, 0))).toBe("EINVAL");
+  // Nothing to set: as in Linux nobody looks for the file.
+  expect(codeOf(() => sys.utimens("/nowhere", "omit", "omit"))).toBe("none");
+  expect(codeOf(() => sys.utimens("/nowhere", "omit", "now"))).toBe("ENOENT");
 });
 
 test("owners have 32 bits on the media; who is given a file has no rights of its owner's through it", () => {

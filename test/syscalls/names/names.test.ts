@@ -286,6 +286,13 @@ describe("names", () => {
     expect(answersOf(ours, calls)).toEqual(answersOf(theirs, calls));
   });
 
+  it("what a symlink says is bytes, text or not", () => {
+    const target = new Uint8Array([0xff, 0xfe, 0x61]);
+    sys.symlink(target, "/bytes");
+    expect(sys.readlink("/bytes", "buffer")).toEqual(target);
+    expect(sys.readlink("/bytes")).toBe("\ufffd\ufffda");
+  });
+
   it("the root can neither be made nor moved nor taken away", () => {
     expect(codeOf(() => sys.mkdir("/"))).toBe("EEXIST");
     expect(codeOf(() => sys.rmdir("/"))).toBe("EBUSY");
