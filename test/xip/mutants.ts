@@ -1,5 +1,6 @@
 // The serialized design with one line of defence taken out, and the scenario that must notice.
 
+import { fileURLToPath } from "node:url";
 import type { PromiseName } from "../../src/index.ts";
 import { besides } from "../history/claims.ts";
 import { both, dropping, replacing, type Change } from "../support/mutate.ts";
@@ -25,7 +26,7 @@ const tails = [
   { where: "changeLocked", tail: /zeroTail\(inode, readSize\(inode\)\)/ },
 ];
 
-const unmapZeroPage = /if \(media > 0\)\s*unmapRange\([^;]*\);\n/;
+const unmapZeroPage = /if \(typeof made !== "number"\)\s*unmapRange\([^;]*\);\n/;
 const lockAlone = "downWrite(inode.dataSem);";
 const unlockAlone = "upWrite(inode.dataSem);";
 
@@ -79,7 +80,7 @@ export const mutants: Mutant[] = [
       replacing(
         "makeWritten",
         /upWrite\(inode\.dataSem\);/,
-        `${unlockAlone} if (media > 0) unmapRange(inode.mapping, block, block, false);`,
+        `${unlockAlone} if (typeof made !== "number") unmapRange(inode.mapping, block, block, false);`,
       ),
     ),
     scenario: "write-into-new-block",
@@ -105,6 +106,12 @@ export const mutants: Mutant[] = [
     breaks: "no-freed-mapping",
   },
   {
+    without: "unmapping the zero pages of blocks that are zeroed around the one that is written",
+    change: replacing("makeWritten", /made\.start, made\.start \+ made\.length - 1/, "block, block"),
+    scenario: fileURLToPath(new URL("./scenarios/zeroed-around.js", import.meta.url)),
+    breaks: "no-lost-write",
+  },
+  {
     without: "dataSem around zeroing and converting",
     change: dropping("makeWritten", lockAlone, unlockAlone),
     scenario: "two-store-faults",
@@ -117,7 +124,7 @@ export const mutants: Mutant[] = [
       replacing(
         "makeWritten",
         /upWrite\(inode\.dataSem\);/,
-        `${unlockAlone} if (media > 0) streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);`,
+        `${unlockAlone} if (typeof made !== "number") streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), mediaBlock(made, block)), PAGE_SIZE);`,
       ),
     ),
     scenario: "write-beside-load",
@@ -125,7 +132,7 @@ export const mutants: Mutant[] = [
   },
   {
     without: "the second look under the lock",
-    change: replacing("zeroAndConvert", /if \(extent\.state === State\.written\)\s*return [^;]*;/, ""),
+    change: replacing("zeroAndConvert", /if \(found\.state === State\.written\)\s*return [^;]*;/, ""),
     scenario: "two-store-faults",
     breaks: "no-lost-write",
   },

@@ -9,7 +9,9 @@
 // Not protected: a write that finds a block just filled by a fault does not wait until that fault has taken
 // the zero page out of other processes; for a moment they load zeros where the write has returned.  So it is in
 // the sources: for a block that is written already the write asks for no entry, and the fault converts before it
-// unmaps.  In 4.9 each write took zero pages out behind its copy, which covered this.
+// unmaps.  In 4.9 each write took zero pages out behind its copy, which covered this.  Nor are zero pages taken out
+// of blocks that become written because the tree zeroes them rather than splits them off (extent_max_zeroout_kb): a
+// later write finds such a block written, and processes that have the zero page go on loading zeros.
 
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";

@@ -33,7 +33,8 @@
 //
 // Why nobody is left with zeros.  While a page is a hole its zero page may be mapped; nobody learns that the
 // block is written before all of those are gone.  (Unmapping after dataSem is dropped is too late: another
-// write finds the block, copies, and returns, and a process still loads zeros.)
+// write finds the block, copies, and returns, and a process still loads zeros.)  So it is with blocks that the tree
+// zeroes around the one that is written (extent_max_zeroout_kb).
 //
 // How a write whose source is a mapping of the same file avoids deadlock.  During its copy it holds rwsem
 // and nothing else; the fault that the copy takes needs mmapSem, invalidateSem, a handle and dataSem, all
@@ -47,7 +48,7 @@ import { PAGE_SIZE } from "../../machine/memory.ts";
 import { allocateExtent } from "../../ext4/extents/allocate.ts";
 import { creditsFor } from "../../ext4/extents/credits.ts";
 import { convertExtent } from "../../ext4/extents/convert.ts";
-import { State } from "../../ext4/extents/extent.ts";
+import { State, type Extent } from "../../ext4/extents/extent.ts";
 import { findExtent } from "../../ext4/extents/find.ts";
 import { readSize, writeSize, type Inode } from "../../ext4/inode.ts";
 import { inodeAt } from "../../ext4/inodes/cache.ts";
@@ -213,26 +214,34 @@ function makeWritten(inode: Inode, block: number): number {
   const handle = journalStart(sb, credits.allocate + credits.convert);
   if (typeof handle === "number") return handle;
   downWrite(inode.dataSem);
-  const media = zeroAndConvert(handle, inode, block);
-  if (media > 0) unmapRange(inode.mapping, block, block, false);
+  const made = zeroAndConvert(handle, inode, block);
+  if (typeof made !== "number") unmapRange(inode.mapping, made.start, made.start + made.length - 1, false);
   upWrite(inode.dataSem);
   const stopped = journalStop(handle);
-  return stopped < 0 ? stopped : media;
+  if (stopped < 0) return stopped;
+  return typeof made === "number" ? made : mediaBlock(made, block);
 }
 
-function zeroAndConvert(handle: Handle, inode: Inode, block: number): number {
+/** What became written: the block, and those around it that the tree zeroed rather than split off. */
+function zeroAndConvert(handle: Handle, inode: Inode, block: number): Extent | number {
   // Asked again under the lock: another reader, writer or fault may have been here first.
-  let extent = findExtent(inode, block);
+  const found = findExtent(inode, block);
+  if (typeof found === "number") return found;
+  if (found.state === State.written) return part(found, block, block + 1);
+  const extent = found.state === State.hole ? allocateExtent(handle, inode, block, 1, State.written) : found;
   if (typeof extent === "number") return extent;
-  if (extent.state === State.written) return mediaBlock(extent, block);
-  if (extent.state === State.hole) {
-    extent = allocateExtent(handle, inode, block, 1, State.written);
-    if (typeof extent === "number") return extent;
-  }
-  const media = mediaBlock(extent, block);
-  streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), media), PAGE_SIZE);
-  const error = extent.state === State.unwritten ? convertExtent(handle, inode, block, 1) : 0;
-  return error < 0 ? error : media;
+  streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), mediaBlock(extent, block)), PAGE_SIZE);
+  if (extent.state === State.written) return extent;
+  const error = convertExtent(handle, inode, block, 1);
+  const after = error < 0 ? error : findExtent(inode, block);
+  return typeof after === "number" ? after : part(found, after.start, after.start + after.length);
+}
+
+/** What an extent has of the blocks from `start` to `end`. */
+function part(extent: Extent, start: number, end: number): Extent {
+  const first = Math.max(start, extent.start);
+  const length = Math.min(end, extent.start + extent.length) - first;
+  return { start: first, length, media: mediaBlock(extent, first), state: State.written };
 }
 
 function truncateLocked(inode: Inode, size: number): number {
