@@ -19,7 +19,7 @@ export {
 } from "./xip/copy.ts";
 export { Fallocate } from "./xip/modes.ts";
 export { changeRange, changesBlocks } from "./xip/ranges.ts";
-export { growTo, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
+export { growTo, reservedEnd, reserveHoles, updateTime, zeroTail } from "./xip/space.ts";
 export { flushMapped, writeBackAlone, writeBackEntries } from "./xip/write-back.ts";
 
 export { modifiedNow, readSize, setDiskSize, setTimes, writeSize, type Inode } from "./ext4/inode.ts";

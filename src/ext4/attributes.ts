@@ -136,7 +136,7 @@ export interface FileSystemStat {
   /** Blocks that files can have, in use or not. */
   blocks: number;
   bfree: number;
-  /** Of those, the ones not kept for root. */
+  /** Of those, the ones not kept for root, nor for what must not fail. */
   bavail: number;
   /** Inodes, in use or not. */
   files: number;
@@ -153,7 +153,7 @@ export function statOfFileSystem(sb: SuperBlock): FileSystemStat | number {
     bsize: BLOCK_SIZE,
     blocks: sb.blockCount - overhead,
     bfree: sb.freeBlocks,
-    bavail: Math.max(0, sb.freeBlocks - raw.s_r_blocks_count_lo),
+    bavail: Math.max(0, sb.freeBlocks - raw.s_r_blocks_count_lo - sb.keptBlocks),
     files: sb.inodeCount,
     ffree: sb.freeInodes,
   };

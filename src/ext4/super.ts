@@ -56,6 +56,7 @@ export const SuperBlock = struct("superblock", {
   hashUnsigned: u32, // whether names are hashed as unsigned bytes
   hashSeed: bytes(16, 4), // four words
   mballoc: u32, // mount option mballoc
+  keptBlocks: u32, // free blocks for what must not fail for want of space.  kernel: s_resv_clusters
   groupsPerFlex: u32, // groups that have their own structures in the first of them; 1 without flex_bg
 
   allocMutex: embed(Mutex),

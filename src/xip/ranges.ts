@@ -21,7 +21,7 @@ import { superBlock } from "../ext4/super.ts";
 import { unmapRange } from "../mm/mapping.ts";
 import { pagesIn } from "./copy.ts";
 import { Fallocate } from "./modes.ts";
-import { growTo, reserveHoles, zeroPart } from "./space.ts";
+import { growTo, reservedEnd, reserveHoles, zeroPart } from "./space.ts";
 
 /** Whether a mode takes blocks or their state away, so that faults must be kept off. */
 export function changesBlocks(mode: number): boolean {
@@ -61,11 +61,12 @@ function zeroRange(inode: Inode, offset: number, length: number, mayGrow: boolea
   const end = offset + length;
   const [first, stop] = [pagesIn(offset), Math.floor(end / PAGE_SIZE)];
   let error = reserveHoles(inode, offset, length);
+  const reserved = reservedEnd(inode, offset, length, error);
   if (error === 0 && stop > first) {
     unmapRange(inode.mapping, first, stop - 1, false);
     error = makeUnwritten(inode, first, stop);
   }
-  if (error === 0 && mayGrow && end > readSize(inode)) error = growTo(inode, end);
+  if (mayGrow && reserved > readSize(inode)) error = growTo(inode, reserved) || error;
   return error < 0 ? error : zeroEdges(inode, offset, end);
 }
 

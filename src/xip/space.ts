@@ -80,6 +80,22 @@ export function reserveHoles(inode: Inode, offset: number, length: number): numb
   return 0;
 }
 
+/**
+ * How far a range has blocks behind `reserveHoles`, which returned `error`: to its end, or where space ended.  The
+ * file may grow so far even then.  kernel: ext4_alloc_file_blocks, which does it block by block
+ */
+export function reservedEnd(inode: Inode, offset: number, length: number, error: number): number {
+  if (error === 0) return offset + length;
+  const { block: first } = inBlock(offset, length);
+  let block = first;
+  let found = lookUp(inode, block);
+  while (typeof found !== "number" && found.state !== State.hole) {
+    block = found.start + found.length;
+    found = lookUp(inode, block);
+  }
+  return block === first ? 0 : Math.min(block * PAGE_SIZE, offset + length);
+}
+
 /** Reserves the first hole at or behind `block`, or finds none there.  Returns where to go on. */
 function reserveHole(handle: Handle, inode: Inode, block: number, end: number): number {
   const found = findExtent(inode, block);

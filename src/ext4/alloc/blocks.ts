@@ -31,6 +31,9 @@ export interface Run {
 /** Credits of one `allocateBlocks`: a bitmap and its group's descriptor. */
 export const ALLOCATE_CREDITS = 2;
 
+/** Of so many blocks, how many are kept for what must not fail.  kernel: ext4_calculate_resv_clusters */
+export const keptOf = (blocks: number): number => Math.min(4096, Math.floor(blocks / 50));
+
 /** Credits of one `freeBlocks` of so many blocks. */
 export function freeCredits(sb: SuperBlock, count: number): number {
   return 2 * (1 + Math.ceil(count / sb.blocksPerGroup));
@@ -38,12 +41,21 @@ export function freeCredits(sb: SuperBlock, count: number): number {
 
 /**
  * Allocates between one and `count` consecutive blocks: at the goal if that is free, else the first run of
- * `count` blocks behind it, else the longest there is.  -ENOSPC when no block is free.
+ * `count` blocks behind it, else the longest there is.  -ENOSPC when no block is free, or those that are, are kept
+ * for what must not fail.
  */
-export function allocateBlocks(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
+export function allocateBlocks(
+  handle: Handle,
+  sb: SuperBlock,
+  goal: number,
+  count: number,
+  mustNotFail = false,
+): Run | number {
   mutexLock(sb.allocMutex);
   const place = goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock;
-  const result = sb.mballoc === 0 ? fromGoal(handle, sb, place, count) : nearGoal(handle, sb, place, count);
+  let result: Run | number = -Errno.ENOSPC;
+  if (mustNotFail || sb.freeBlocks > sb.keptBlocks)
+    result = sb.mballoc === 0 ? fromGoal(handle, sb, place, count) : nearGoal(handle, sb, place, count);
   mutexUnlock(sb.allocMutex);
   return result;
 }

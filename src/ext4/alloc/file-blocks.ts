@@ -69,7 +69,7 @@ function allocate(handle: Handle, sb: SuperBlock, request: FileRequest): Run | n
 /** As many blocks as are free, by halves.  kernel: ext4_claim_free_clusters */
 function affordable(sb: SuperBlock, count: number): number {
   let left = count;
-  while (left > sb.freeBlocks) left >>>= 1;
+  while (left > 0 && left > sb.freeBlocks - sb.keptBlocks) left >>>= 1;
   return left;
 }
 

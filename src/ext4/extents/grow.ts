@@ -104,7 +104,7 @@ function splitPoint(path: Path, level: number, count: number): number {
 function newNode(handle: Handle, path: Path, depth: number): Buffer | number {
   const { inode, mem } = path;
   const sb = superBlock(mem);
-  const run = allocateBlocks(handle, sb, goalFor(path), 1);
+  const run = allocateBlocks(handle, sb, goalFor(path), 1, path.mustNotFail);
   if (typeof run === "number") return run;
   const buffer = getCreateAccess(handle, run.start);
   if (typeof buffer === "number") {

@@ -36,6 +36,9 @@ export class Path {
   /** Of the levels below the root. */
   readonly buffers: (Buffer | undefined)[] = [];
 
+  /** Whether new nodes may take the blocks that are kept.  kernel: EXT4_GET_BLOCKS_METADATA_NOFAIL */
+  mustNotFail = false;
+
   constructor(inode: Inode) {
     this.inode = inode;
     this.mem = inode.mem;

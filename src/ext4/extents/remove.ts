@@ -52,6 +52,7 @@ function cutInTwo(handle: Handle, path: Path, first: number, end: number): numbe
   if (found < 0 || path.position < 0) return found;
   const extent = extentOf(mem, path.leaf, path.position);
   if (extent.start >= end || extent.start + extent.length <= end) return 0;
+  path.mustNotFail = true;
   const roomy = makeRoom(handle, path, end - 1, 1);
   // Only a range in the middle needs the second entry: any other goes on without.
   if (roomy === -Errno.ENOSPC && extent.start >= first) return 0;

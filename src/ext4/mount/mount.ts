@@ -8,6 +8,7 @@ import type { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex } from "../../locks/mutex.ts";
+import { keptOf } from "../alloc/blocks.ts";
 import { clearFreeMap, initFreeMap } from "../alloc/free-map.ts";
 import { forgetLowestFree, initLowestFree } from "../alloc/lowest.ts";
 import { clearPreallocations, initPreallocations } from "../alloc/preallocation.ts";
@@ -75,6 +76,7 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
   }
   sb.zerooutKb = options.extent_max_zeroout_kb ?? 0;
   sb.mballoc = options.mballoc ?? 0;
+  sb.keptBlocks = sb.mballoc === 0 ? 0 : keptOf(sb.blockCount);
   clearFreeMap(sb);
   clearPreallocations(sb);
   forgetLowestFree(mem);

@@ -82,6 +82,7 @@ function cut(handle: Handle, path: Path, block: number): number {
   const extent = extentOf(mem, path.leaf, path.position);
   const length = block - extent.start;
   if (length === 0 || length >= extent.length) return 0;
+  path.mustNotFail = true;
   const result = makeRoom(handle, path, block, 1) || openNode(handle, path, path.depth);
   if (result < 0) return result;
   const { leaf, position } = path;

@@ -42,7 +42,7 @@ import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
 import { Fallocate } from "../modes.ts";
 import { changeRange, changesBlocks } from "../ranges.ts";
-import { growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { growTo, reservedEnd, reserveHoles, updateTime, zeroTail } from "../space.ts";
 
 export const design: Design = {
   name: "dax-4.0",
@@ -283,8 +283,9 @@ function truncateLocked(inode: Inode, size: number): number {
 
 function reserve(inode: Inode, mode: number, offset: number, length: number): number {
   const error = reserveHoles(inode, offset, length);
-  const grows = (mode & Fallocate.keepSize) === 0 && offset + length > readSize(inode);
-  return error < 0 || !grows ? error : growTo(inode, offset + length);
+  const end = reservedEnd(inode, offset, length, error);
+  const grows = (mode & Fallocate.keepSize) === 0 && end > readSize(inode);
+  return (grows && growTo(inode, end)) || error;
 }
 
 /** Takes out what faults have mapped during the punch, but for those still on their way.  kernel: ext4_punch_hole */

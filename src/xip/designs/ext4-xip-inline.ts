@@ -35,7 +35,7 @@ import type { UserBuffer } from "../../mm/user.ts";
 import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, zeroBytes } from "../copy.ts";
 import { Fallocate } from "../modes.ts";
-import { growTo, reserveHoles, updateTime } from "../space.ts";
+import { growTo, reservedEnd, reserveHoles, updateTime } from "../space.ts";
 
 export const design: Design = {
   name: "ext4-xip-inline",
@@ -113,8 +113,9 @@ export const design: Design = {
     if ((mode & ~Fallocate.keepSize) !== 0) return -Errno.EOPNOTSUPP;
     downWrite(inode.rwsem);
     let result = reserveHoles(inode, offset, length);
-    const grows = (mode & Fallocate.keepSize) === 0 && offset + length > readSize(inode);
-    if (result === 0 && grows) result = growTo(inode, offset + length);
+    const end = reservedEnd(inode, offset, length, result);
+    const grows = (mode & Fallocate.keepSize) === 0 && end > readSize(inode);
+    if (grows) result = growTo(inode, end) || result;
     upWrite(inode.rwsem);
     return result;
   },

@@ -65,7 +65,7 @@ import type { Design } from "../design.ts";
 import { clearUser, copyIn, copyOut, inBlock, mediaBlock, pagesIn, startOf, streamZeros } from "../copy.ts";
 import { Fallocate } from "../modes.ts";
 import { changeRange, changesBlocks } from "../ranges.ts";
-import { growTo, reserveHoles, updateTime, zeroTail } from "../space.ts";
+import { growTo, reservedEnd, reserveHoles, updateTime, zeroTail } from "../space.ts";
 import { writeBackAlone } from "../write-back.ts";
 
 export const design: Design = {
@@ -268,9 +268,9 @@ function changeLocked(inode: Inode, mode: number, offset: number, length: number
 }
 
 function reserveLocked(inode: Inode, mode: number, offset: number, length: number): number {
-  let error = reserveHoles(inode, offset, length);
+  const error = reserveHoles(inode, offset, length);
+  const end = reservedEnd(inode, offset, length, error);
   const size = readSize(inode);
-  if (error < 0 || (mode & Fallocate.keepSize) !== 0 || offset + length <= size) return error;
-  error = zeroTail(inode, size);
-  return error < 0 ? error : growTo(inode, offset + length);
+  if ((mode & Fallocate.keepSize) !== 0 || end <= size) return error;
+  return zeroTail(inode, size) || growTo(inode, end) || error;
 }
