@@ -8,7 +8,8 @@ export interface Option<T> {
   readonly valueName?: string;
   readonly short?: string;
   readonly help: string;
-  readonly many?: boolean;
+  /** An option that may be given again has this: what both values are together. */
+  readonly join?: (before: T, next: T) => T;
   /** Turns the text given for `--name` into the value, or throws a `Refusal`. */
   readonly read: (text: string, name: string) => T;
 }
@@ -50,7 +51,7 @@ export function text(valueName: string, help: string, short?: string): Option<st
 export function many(option: Option<string>): Option<string[]> {
   return {
     ...option,
-    many: true,
+    join: (before, next) => [...before, ...next],
     read: (given, name) => given.split(",").map((one) => option.read(one, name)),
   };
 }
@@ -173,7 +174,7 @@ export function parse<O extends Options>(words: readonly string[], options: O): 
     order.push({ name: token.name, value });
     const before = values[token.name];
     if (before === undefined) values[token.name] = value;
-    else if (option.many) values[token.name] = [...(before as unknown[]), ...(value as unknown[])];
+    else if (option.join !== undefined) values[token.name] = option.join(before, value);
     else throw new Refusal(`--${token.name} was given twice`);
   }
   return { values: values as Values<O>, positionals, order };

@@ -10,6 +10,7 @@ import {
   size,
   text,
 } from "../../src/cli/arguments.ts";
+import { tunablesOption } from "../../src/cli/experiments/shared.ts";
 import { Refusal } from "../../src/cli/exit.ts";
 
 const options = {
@@ -19,6 +20,7 @@ const options = {
   size: size("", { min: 2 ** 20, max: 2 ** 31 }),
   time: duration(""),
   long: flag("", "l"),
+  set: tunablesOption,
 };
 
 function values(...words: string[]) {
@@ -38,6 +40,8 @@ describe("options", () => {
 
   test("that are repeatable gather their values, also separated by commas", () => {
     expect(values("-d", "a,b", "--design=c").design).toEqual(["a", "b", "c"]);
+    const set = { piece: 64, lockdep: 0, kjournald: 1 };
+    expect(values("--set", "piece=64,lockdep=0", "--set", "kjournald=1").set).toEqual(set);
   });
 
   test("leave everything else, and all after --, as positional", () => {

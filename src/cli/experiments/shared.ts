@@ -16,8 +16,9 @@ const SEEDS = { min: 0, max: 2 ** 32 - 1 };
 
 /** Tunables of the machine by their Linux names, as the lab's `MachineOptions`. */
 export const tunablesOption: Option<MachineOptions> = {
-  valueName: "NAME=N",
+  valueName: "NAME=N,…",
   help: "tunables of the machine, such as piece=64 or extent_max_zeroout_kb=32",
+  join: (before, next) => ({ ...before, ...next }),
   read(given) {
     const pairs = given.split(",").map((pair) => {
       const match = /^(\w+)=(\d{1,9})$/.exec(pair);

@@ -37,6 +37,7 @@ const CALLS = Object.keys({
 const weights: Option<Partial<Record<WorkloadOp, number>>> = {
   valueName: "CALL=N,…",
   help: "weights of calls, such as write=4,read=2",
+  join: (before, next) => ({ ...before, ...next }),
   read(given) {
     const pairs = given.split(",").map((pair) => {
       const match = /^([a-z]+)(?:=(\d{1,3}))?$/.exec(pair);

@@ -7,7 +7,13 @@ import { runIo } from "./run.ts";
 
 /** An option that may be given several times, whatever its text is. */
 function line(help: string, short: string): Option<string[]> {
-  return { valueName: "CMD", short, help, many: true, read: (given) => [given] };
+  return {
+    valueName: "CMD",
+    short,
+    help,
+    join: (before, next) => [...before, ...next],
+    read: (given) => [given],
+  };
 }
 
 function setting(help: string): Option<[string, string][]> {
@@ -15,7 +21,7 @@ function setting(help: string): Option<[string, string][]> {
     valueName: "NAME=VALUE",
     short: "o",
     help,
-    many: true,
+    join: (before, next) => [...before, ...next],
     read: (given, name) =>
       given.split(",").map((one): [string, string] => {
         const [key = "", value, ...more] = one.split("=");
