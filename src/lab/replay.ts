@@ -28,7 +28,9 @@ export interface ReplayOptions extends Omit<JobOptions, "onProgress"> {
 export interface ReplayResult {
   /** Whether a promise broke again, every time. */
   readonly reproduced: boolean;
-  /** How often it broke; at most `times`. */
+  /** How often it was run: `times`, unless it was stopped. */
+  readonly runs: number;
+  /** How often it broke. */
   readonly broken: number;
   readonly violation?: Violation;
   /** Why the schedule may mean something else than when it was printed; undefined when it fits. */
@@ -64,7 +66,7 @@ export async function replay(
     const work = shardOf(scenario, design, machine, workOf(schedule, turns, times));
     const [done] = await jobs.run([work], () => false);
     if (done?.report === undefined)
-      return { reproduced: false, broken: 0, warning: "the replay was stopped before its end" };
+      return { reproduced: false, runs: 0, broken: 0, warning: "the replay was stopped before its end" };
     return resultOf(schedule, done.report);
   } finally {
     await crews.close();
@@ -96,6 +98,7 @@ function resultOf(
   const warning = warningOf(schedule, scheme, misfits);
   return {
     reproduced: violation !== undefined && broken === runs,
+    runs,
     broken,
     ...(violation !== undefined && { violation }),
     ...(warning !== undefined && { warning }),

@@ -13,6 +13,7 @@ import {
   type ExploreOptions,
   type ExploreResult,
 } from "../../src/index.ts";
+import { Crews } from "../../src/lab/host/crews.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}.js`, import.meta.url));
 const SERIALIZED = "ext4-xip-serialized";
@@ -43,6 +44,10 @@ const refused = async (scenario: unknown, options: object): Promise<string> => {
   );
   expect(error).toBeInstanceOf(UsageError);
   return (error as Error).message;
+};
+
+const begun = (): never => {
+  throw new Error("it was begun");
 };
 
 const once = async (): Promise<unknown> => {
@@ -97,7 +102,7 @@ describe("the inline proposal, a write beside a read", () => {
     expect(other.reproduced).toBe(false);
     expect(other.warning).toMatch(/steps are not those/);
     const calm = [version, INLINE, scenario, options, scheme, "end"].join("/");
-    expect(await replay(undefined, { schedule: calm })).toEqual({ reproduced: false, broken: 0 });
+    expect(await replay(undefined, { schedule: calm })).toEqual({ reproduced: false, runs: 1, broken: 0 });
   });
 
   test("a schedule that does not fit is refused with what is wrong", async () => {
@@ -226,6 +231,22 @@ describe("what ends an exploration", () => {
     const result = await explore("write-beside-read", { design: SERIALIZED, timeout: 1500 });
     expect(result.runs).toBeGreaterThan(0);
     expect(result.complete).toBe(false);
+  });
+
+  test("a machine that has waited for cores until nobody wants it any more is not begun", async () => {
+    const crews = new Crews();
+    const options = { size: 1024 * 1024 };
+    expect(await crews.run(["task"], options, () => false, begun, begun)).toBe(undefined);
+    await expect(crews.run(["task"], options, () => true, begun, begun)).rejects.toThrow("it was begun");
+    await crews.close();
+  });
+
+  test("a replay that is stopped says how often it was run", async () => {
+    const schedule = "v1/ext4-xip-inline/write-beside-read/-/00000000/writer*19,reader*26,writer*7,end";
+    const result = await replay(undefined, { schedule, times: 1e6, timeout: 1500 });
+    expect(result.runs).toBeGreaterThan(0);
+    expect(result.runs).toBeLessThan(1e6);
+    expect(result).toMatchObject({ broken: result.runs, reproduced: true });
   });
 
   test("wrong use is refused with one sentence before anything starts", async () => {

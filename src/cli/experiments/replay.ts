@@ -3,7 +3,7 @@ import { count, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { complain, print, printJson } from "../terminal/output.ts";
-import { counted } from "../terminal/words.ts";
+import { counted, grouped } from "../terminal/words.ts";
 import { designOption, endOf, replayCommandOf, violationText, watched } from "./shared.ts";
 
 export const replayCommand = command({
@@ -30,8 +30,9 @@ export const replayCommand = command({
     ["--scenario ./mine.js --design ./my-design.js 'v1/my-design/mine/…'", "a schedule of your own modules"],
   ],
   json: [
-    "{ schedule, reproduced, broken, warning?, violation?: { promise, message, story, schedule, switches, run, replay } }",
-    "broken: how often it broke the promise; reproduced: that was each time",
+    "{ schedule, reproduced, runs, broken, warning?,",
+    "  violation?: { promise, message, story, schedule, switches, run, replay } }",
+    "runs: how often it was run; broken: how often it broke the promise; reproduced: that was each time",
   ].join("\n"),
   exits: [
     "1  a promise broke, as when the schedule was printed",
@@ -42,7 +43,7 @@ export const replayCommand = command({
     const { replay } = await import("../../lab/replay.ts");
     return watched(true, {}, async (watch) => {
       const again = await replay(scenario, { design, schedule, times: values.times, signal: watch.signal });
-      const { reproduced, broken, violation, warning } = again;
+      const { reproduced, runs, broken, violation, warning } = again;
       watch.status.end();
       if (warning !== undefined) complain(`warning: ${warning}`);
       const line = replayCommandOf(schedule, scenario ?? "", design ?? "");
@@ -50,14 +51,15 @@ export const replayCommand = command({
         printJson({
           schedule,
           reproduced,
+          runs,
           broken,
           warning,
           ...(violation && { violation: { ...violation, replay: line } }),
         });
       } else if (violation) {
         print(violationText(violation, line));
-        if (values.times !== undefined) print(`\nBroke it ${broken} of ${counted(values.times, "time")}.`);
-      } else {
+        if (values.times !== undefined) print(`\nBroke it ${grouped(broken)} of ${counted(runs, "time")}.`);
+      } else if (runs > 0) {
         print("Nothing broke: the schedule ran to its end, and every promise held.");
       }
       return endOf(watch, reproduced ? Exit.violation : Exit.doesNotFit);

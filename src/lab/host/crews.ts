@@ -33,15 +33,18 @@ export class Crews {
 
   /**
    * Once there are `cores` for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the named
-   * tasks.  `finish` sees the machine for the last time: its memory becomes another's.
+   * tasks.  `finish` sees the machine for the last time: its memory becomes another's.  A job that is not wanted any more
+   * by then is not made; the result is undefined.
    */
   async run<R, T>(
     tasks: readonly string[],
     { size, cores = tasks.length }: { size: number; cores?: number },
+    wanted: () => boolean,
     makeJob: (used: Memory | undefined) => Job,
     finish: (result: JobResult<R>) => T,
-  ): Promise<T> {
+  ): Promise<T | undefined> {
     return withCores(cores, async () => {
+      if (!wanted()) return undefined;
       const made = makeJob(this.#usedMemory(size));
       const job = cores < tasks.length ? { ...made, cores } : made;
       const found = this.#idle.findIndex(({ taskCount }) => taskCount === tasks.length);

@@ -2,7 +2,8 @@
 // clock and the signal, adds up their progress, and asks them to stop.
 //
 // A machine that was asked to stop ends after the run it is in and reports; one that does not within the
-// grace time is halted, and what its counters say is all that is known.
+// grace time is halted, and what its counters say is all that is known.  One that still waits for cores is not
+// begun.
 
 import type { Memory } from "../../machine/memory.ts";
 import type { Crews } from "./crews.ts";
@@ -41,7 +42,7 @@ export interface Work {
   readonly order: (mem: Memory, control: number) => unknown;
 }
 
-/** What became of it; `report` is undefined when the machine had to be halted. */
+/** What became of it; `report` is undefined when the machine had to be halted, or was stopped before it began. */
 export interface Done<R> {
   readonly report: R | undefined;
   readonly runs: number;
@@ -108,15 +109,15 @@ export class Jobs<R> {
 
   async #one(work: Work, enough: (report: R) => boolean | number): Promise<Done<R>> {
     let control: Control | undefined;
-    return this.#crews.run<R, Done<R>>(
+    const done = await this.#crews.run<R, Done<R>>(
       work.tasks,
       { size: work.machine.size, ...(work.cores !== undefined && { cores: work.cores }) },
+      () => !this.#stopped,
       (used) => {
         this.#startClock();
         const mem = bootMemory(work.machine, used);
         control = makeControl(mem);
         this.#controls.push(control);
-        if (this.#stopped) askToStop(control);
         if (this.#lastRun < Infinity) limitRuns(control, this.#lastRun);
         return {
           mem,
@@ -134,6 +135,7 @@ export class Jobs<R> {
         return { report, runs, broken };
       },
     );
+    return done ?? { report: undefined, runs: 0, broken: 0 };
   }
 
   #told(enough: boolean | number): void {
