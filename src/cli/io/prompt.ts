@@ -2,7 +2,7 @@
 // comes through a pipe runs without a sound.
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import type { Shell } from "./shell.ts";
+import { isListed, type Shell } from "./shell.ts";
 
 export interface Conversation {
   readonly input: Readable;
@@ -55,6 +55,6 @@ function completions(shell: Shell, line: string): [string[], string] {
   const match = /^\s*(?:(?:help|\?)\s+)?(\S*)$/.exec(line);
   if (match === null) return [[], line];
   const [, begun = ""] = match;
-  const names = shell.commands.filter(({ needs }) => needs !== "xfs").map(({ name }) => name);
+  const names = shell.commands.filter(isListed).map(({ name }) => name);
   return [names.filter((name) => name.startsWith(begun)), begun];
 }

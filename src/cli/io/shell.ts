@@ -23,8 +23,8 @@ export interface ShellCommand {
   readonly options?: string;
   /** How many words may be left behind the options. */
   readonly rest?: readonly number[];
-  /** What must be there: an open file unless it says otherwise. */
-  readonly needs?: "nothing" | "mapping" | "xfs";
+  /** What must be there: an open file unless it says otherwise.  "absent": it is no command but a name. */
+  readonly needs?: "nothing" | "mapping" | "xfs" | "absent";
   /** There only for who asks for all commands. */
   readonly expert?: boolean;
   /** About the session: runs once, however many files are open. */
@@ -97,7 +97,8 @@ export class Shell {
   }
 
   #missing({ name, needs }: ShellCommand): string | undefined {
-    if (needs !== "nothing" && this.session.files.length === 0) return "no files are open, try 'help open'";
+    if (needs !== "nothing" && needs !== "absent" && this.session.files.length === 0)
+      return "no files are open, try 'help open'";
     if (needs === "mapping" && this.session.mappings.length === 0)
       return "no mapped regions, try 'help mmap'";
     if (needs === "xfs") return `foreign file active, ${name} command is for XFS filesystems only`;
@@ -136,6 +137,9 @@ const SIGNALS: Record<string, { readonly text: string; readonly exit: number }> 
   SIGBUS: { text: "Bus error", exit: Exit.busError },
   SIGSEGV: { text: "Segmentation fault", exit: Exit.segmentationFault },
 };
+
+/** Whether a command does something here. */
+export const isListed = ({ needs }: ShellCommand): boolean => needs !== "xfs" && needs !== "absent";
 
 export function usage({ name, takes, does }: ShellCommand): string {
   return `${name}${takes === undefined ? "" : ` ${takes}`} -- ${does}`;

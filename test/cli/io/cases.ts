@@ -297,6 +297,60 @@ export const cases: readonly Case[] = [
     ),
   },
   {
+    name: "attributes",
+    runs: [
+      make("truncate 64k; pwrite -q 0 32k; statfs; statfs -c; statfs -gs; utimes 1000 5 -2000 6; stat -r"),
+      ...apart([
+        "utimes; utimes 1 2 3; utimes x 2 3 4; utimes 1 x 3 4; utimes 1 2 x 4; utimes 1k 2 3 4; utimes 0 -1 0 0",
+        "utimes 0 1000000000 0 0; utimes 0 1073741823 0 1073741822; statfs -z; chmod; chmod x",
+      ]).map((one) => run(FILE, one)),
+      run(FILE, "chmod -r; stat -r; chmod -w; stat -r; chmod -rw; stat -r"),
+    ],
+  },
+  {
+    name: "a range is copied",
+    runs: [
+      make(
+        "truncate 64k; pwrite -q 0 32k; copy_range -s 0 -d 64k -l 8k disk.img:/file; stat; pread -v 64k 16",
+      ),
+      ["-f", ...run("disk.img:/copy", "pwrite -q -S 0x61 0 100k; copy_range disk.img:/file; fsync; stat")],
+      run(
+        "disk.img:/copy",
+        "copy_range -s 4095 -d 1 -l 5 disk.img:/file; pread -v 0 16; copy_range -l 0 disk.img:/file",
+      ),
+      run(
+        "disk.img:/copy",
+        "copy_range -s 60k -l 20k -d 128k disk.img:/file; stat; copy_range -s 1m disk.img:/file; stat",
+      ),
+      ...apart([
+        "copy_range; copy_range -s x disk.img:/file; copy_range -d x disk.img:/file; copy_range disk.img:/absent",
+        "copy_range -l x disk.img:/file",
+      ]).map((one) => run("disk.img:/copy", one)),
+    ],
+  },
+  {
+    name: "advice is taken and changes nothing",
+    runs: each(
+      "fadvise; fadvise -s; fadvise -d 0 4k; fadvise -n 0 0; fadvise -w 4k 4k; fadvise -d; fadvise -r 0 4k",
+      "fadvise -z; fadvise 0 4k; fadvise -w x 0; fadvise -w 0 x; madvise; sync_range; sync_range 0 4k",
+      "sync_range -abw 0 4k; sync_range x 1; sync_range 0 x; sync_range 7e 7e",
+    ),
+  },
+  {
+    name: "advice about mappings",
+    runs: [
+      make("truncate 64k; pwrite -q 0 32k"),
+      ...apart([
+        "madvise; madvise -d 0 4k; madvise -r; madvise -s 4k 4k; madvise -w; madvise -z; madvise 1 2",
+        "madvise 0 20k; madvise x 1; madvise 0 x; madvise 4k",
+      ]).map((one) => run(FILE, "mmap 0 16k", one)),
+    ],
+  },
+  {
+    name: "space is reserved by the name of old",
+    runs: each("resvsp 64k 64k; resvsp; resvsp 0 0; resvsp x 1; resvsp 0 x; resvsp 20t 4k; fiemap; stat"),
+  },
+  {
     name: "the last bytes that a file can have",
     runs: [
       make("truncate 16t; truncate 17592186040320; stat -r; pwrite 17592186040319 1; seek -a -r 0"),

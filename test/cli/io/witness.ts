@@ -58,12 +58,13 @@ function ask(cwd: string, words: readonly string[], input: string): Said {
   return normal({ code, stdout, stderr });
 }
 
-/** Without what differs from run to run: times, speeds, addresses, inode numbers and places on the device. */
+/** Without what differs from run to run and with what other cases have left: times, speeds, addresses, inode numbers and places on the device. */
 export function normal({ code, stdout, stderr }: Said): Said {
   const out = stdout
     .replaceAll(/; (0\.\d{4} sec|\d+:\d\d:\d\d\.\d\d) \(.*\/sec and .* ops\/sec\)/g, "; TIME")
     .replaceAll(/^(\d+,\d+),\d+:\d\d:\d\d\.\d\d,.*$/gm, "$1,TIME")
     .replaceAll(/0x[0-9a-f]{6,}/g, "0xADDRESS")
+    .replaceAll(/^(statfs\.f_(?:bavail|ffree)) = .*$/gm, "$1 = N")
     .replaceAll(/^(stat\.(?:ino|dev_m\w+|[acm]time\S*)) = .*$/gm, "$1 = N")
     .replaceAll(
       /^(\t\d+: \[.*?\]: )(\d+)\.\.(\d+)/gm,

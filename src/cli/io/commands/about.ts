@@ -1,7 +1,7 @@
 // Commands about the shell itself, and names of xfs_io that mean something on XFS only.
 import { Failure } from "../input.ts";
 import type { Session } from "../session.ts";
-import { usage, type ShellCommand } from "../shell.ts";
+import { isListed, usage, type ShellCommand } from "../shell.ts";
 
 /** `list` gives all commands, in order. */
 export function shellCommands(list: () => readonly ShellCommand[]): readonly ShellCommand[] {
@@ -16,7 +16,7 @@ export function shellCommands(list: () => readonly ShellCommand[]): readonly She
       once: true,
       run(session, { rest: [name] }) {
         if (name === undefined) {
-          for (const command of list()) if (command.needs !== "xfs") session.out(usage(command));
+          for (const command of list()) if (isListed(command)) session.out(usage(command));
           session.out("\nUse 'help commandname' for extended help.");
         } else {
           helpOf(
@@ -40,6 +40,7 @@ export function shellCommands(list: () => readonly ShellCommand[]): readonly She
     },
     ...OF_XFS.map((name) => ofXfs(name, false)),
     ...OF_XFS_EXPERTS.map((name) => ofXfs(name, true)),
+    ...NOT_HERE.map(notHere),
   ];
 }
 
@@ -48,6 +49,36 @@ const OF_XFS = [
   ...["scrub", "bulkstat", "bulkstat_single", "inumbers"],
 ];
 const OF_XFS_EXPERTS = ["imap", "inject", "parent", "repair", "resblks"];
+
+/** What else xfs_io 6.1 knows: a script that wants it is told, and fails. */
+const NOT_HERE = [
+  ...[
+    "add_enckey",
+    "chattr",
+    "chproj",
+    "crc32cselftest",
+    "dedupe",
+    "enckey_status",
+    "flink",
+    "freeze",
+    "fsmap",
+  ],
+  ...["get_encpolicy", "getrusage", "inode", "label", "log_writes", "lsattr", "lsproj", "mincore", "mremap"],
+  ...["readdir", "reflink", "rm_enckey", "sendfile", "set_encpolicy", "shutdown", "statx", "thaw"],
+];
+
+function notHere(name: string): ShellCommand {
+  return {
+    name,
+    does: "not supported here",
+    words: [0, Infinity],
+    needs: "absent",
+    once: true,
+    run() {
+      throw new Failure(`${name}: xfs_io knows it, \`unwritten io\` does not`);
+    },
+  };
+}
 
 function ofXfs(name: string, expert: boolean): ShellCommand {
   return {

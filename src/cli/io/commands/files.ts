@@ -152,7 +152,12 @@ export function openFile(session: Session, name: string, ways: Ways): void {
 }
 
 /** A descriptor, or the name of the error. */
-function tryOpen({ sys }: Session, path: string, flags: number, { mode = 0o600 }: Ways): number | string {
+export function tryOpen(
+  { sys }: Session,
+  path: string,
+  flags: number,
+  { mode = 0o600 }: Ways = {},
+): number | string {
   try {
     return sys.open(path, flags, mode);
   } catch (error) {

@@ -17,7 +17,7 @@ import type { Mapping, Session } from "../session.ts";
 import type { ShellCommand } from "../shell.ts";
 import { rows } from "../words.ts";
 
-const PAGE = 4096;
+export const PAGE = 4096;
 
 export const mappingCommands: readonly ShellCommand[] = [
   {
@@ -206,7 +206,7 @@ async function mwrite(session: Session, given: Given): Promise<void> {
 }
 
 /** The part of a mapping that "off len" names, or all of it. */
-function partOf(mapping: Mapping, { rest }: Given): { start: number; length: number; offset: number } {
+export function partOf(mapping: Mapping, { rest }: Given): { start: number; length: number; offset: number } {
   const { offset: first, length: size, address } = mapping;
   if (rest.length === 0) return { start: address, length: size, offset: first };
   const { offset, length } = rangeOf(rest);

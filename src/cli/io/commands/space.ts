@@ -1,22 +1,30 @@
 // Commands about the space and the size of a file, and about its durability.
 import { Fallocate } from "../../../xip/modes.ts";
-import { bytesFor, has, rangeOf, type Given } from "../input.ts";
+import { SysError } from "../../../syscalls/error.ts";
+import { bytesFor, Failure, has, rangeOf, type Given } from "../input.ts";
 import type { Session } from "../session.ts";
 import type { ShellCommand } from "../shell.ts";
+import { errorText } from "../words.ts";
 
 function allocate({ sys, file }: Session, mode: number, given: Given): void {
   const { offset, length } = rangeOf(given.rest);
   sys.fallocate(file.fd, mode, offset, length);
 }
 
-/** A command that is one mode of fallocate. */
-function inMode(name: string, mode: number, does: string): ShellCommand {
+/** A command that is one mode of fallocate; its errors may have the name of an older call. */
+function inMode(name: string, mode: number, does: string, call = "fallocate"): ShellCommand {
   return {
     name,
     takes: "off len",
     does,
     words: [2, 2],
-    run: (session, given) => allocate(session, mode, given),
+    run(session, given) {
+      try {
+        allocate(session, mode, given);
+      } catch (error) {
+        throw error instanceof SysError ? new Failure(`${call}: ${errorText(error.code)}`) : error;
+      }
+    },
   };
 }
 
@@ -71,6 +79,12 @@ export const spaceCommands: readonly ShellCommand[] = [
       allocate(session, Fallocate.zeroRange | (has(given, "k") ? Fallocate.keepSize : 0), given);
     },
   },
+  inMode(
+    "resvsp",
+    Fallocate.keepSize,
+    "reserve space, unwritten; the size of the file stays",
+    "XFS_IOC_RESVSP64",
+  ),
   inMode("fpunch", PUNCH, "free the space of a range: a hole"),
   inMode("fcollapse", Fallocate.collapseRange, "take a range out; what follows moves down"),
   inMode("finsert", Fallocate.insertRange, "make room for a range; what follows moves up"),
