@@ -60,6 +60,10 @@ const known = new Map<string, (value: string | undefined) => Extended>([
       throw new Refusal(`-E num_backup_sb must be 0, 1 or 2, not "${value}"`);
     },
   ],
+  // How a device is prepared, and what is put off until the first mount: a file with holes needs neither.
+  ...["discard", "nodiscard", "lazy_itable_init", "lazy_journal_init", "assume_storage_prezeroed"].map(
+    (name) => [name, () => ({})] as const,
+  ),
 ]);
 
 /** What `-E` asks for. */

@@ -33,7 +33,13 @@ const options = {
   "blocks-per-group": count("of a group (default 8 for each byte of a block)", ANY, "g"),
   "flex-groups": count("groups whose bitmaps and tables lie together (default 16)", ANY, "G"),
   journal: text("size=MIB", "the journal's size (default by the image's)", "J"),
-  extended: many(text("LIST", "hash_seed=UUID, root_owner[=UID:GID], num_backup_sb=0|1|2", "E")),
+  extended: many(
+    text(
+      "LIST",
+      "hash_seed=UUID, root_owner[=UID:GID], num_backup_sb=0|1|2; discard and the like are ignored",
+      "E",
+    ),
+  ),
   seed: count("make ids from this number, and the time 8 December 2013: always the same bytes", {
     min: 0,
     max: 2 ** 32 - 1,
