@@ -47,6 +47,7 @@ export const ioOptions = {
   expert: flag("show all commands; those of experts are for XFS", "x"),
   idle: flag("taken for scripts that give it, without a meaning here", "i"),
   foreign: flag("taken for scripts that give it, without a meaning here", "F"),
+  prog: text("NAME", "taken for scripts that give it, without a meaning here", "p"),
   design: text("D", "the data path: a design's name, or the path of its module (dax-6.1)"),
   option: setting("a mount option or tunable, such as extent_max_zeroout_kb=0"),
 };

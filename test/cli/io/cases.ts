@@ -347,6 +347,12 @@ export const cases: readonly Case[] = [
     ],
   },
   {
+    name: "of the modes that falloc is given the last one counts",
+    runs: each(
+      "falloc -ck 0 4k; falloc -ki 0 4k; falloc -kp 4k 4k; fiemap; falloc -pk 8k 4k; fiemap; falloc -ci 0 4k; stat",
+    ),
+  },
+  {
     name: "space is reserved by the name of old",
     runs: each("resvsp 64k 64k; resvsp; resvsp 0 0; resvsp x 1; resvsp 0 x; resvsp 20t 4k; fiemap; stat"),
   },

@@ -30,6 +30,14 @@ function inMode(name: string, mode: number, does: string, call = "fallocate"): S
 
 const PUNCH = Fallocate.punchHole | Fallocate.keepSize;
 
+const MODES: Record<string, number> = {
+  c: Fallocate.collapseRange,
+  i: Fallocate.insertRange,
+  k: Fallocate.keepSize,
+  p: PUNCH,
+  u: Fallocate.unshareRange,
+};
+
 export const spaceCommands: readonly ShellCommand[] = [
   {
     name: "truncate",
@@ -58,13 +66,9 @@ export const spaceCommands: readonly ShellCommand[] = [
     options: "cikpu",
     rest: [2],
     run(session, given) {
-      let mode = 0;
-      if (has(given, "c")) mode = Fallocate.collapseRange;
-      if (has(given, "i")) mode = Fallocate.insertRange;
-      if (has(given, "k")) mode |= Fallocate.keepSize;
-      if (has(given, "p")) mode = PUNCH;
-      if (has(given, "u")) mode = Fallocate.unshareRange;
-      allocate(session, mode, given);
+      // As in xfs_io the last one counts.
+      const [letter = ""] = given.options.at(-1) ?? [];
+      allocate(session, MODES[letter] ?? 0, given);
     },
   },
   {
