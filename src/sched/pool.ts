@@ -52,7 +52,7 @@ export type TaskReport =
   | { kind: "halted" }
   | { kind: "threw"; name: string; message: string; stack: string };
 
-/** A task failed in a way that is no outcome of a run: its thread died, hung, or its function threw. */
+/** A task failed in a way that is no outcome of a run: its thread died, hung, or its function threw.  The message does not name it. */
 export class TaskFailure extends Error {
   override readonly name = "TaskFailure";
   readonly task: number;
@@ -62,6 +62,16 @@ export class TaskFailure extends Error {
     this.task = task;
     this.kind = kind;
   }
+}
+
+function died(task: number, cause: unknown): TaskFailure {
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new TaskFailure(task, "died", `its thread died: ${words}`, { cause });
+}
+
+/** A thread that did not leave when its machine was halted. */
+function stuck(task: number, cause: unknown): TaskFailure {
+  return new TaskFailure(task, "stuck", "it makes no steps; its thread had to be terminated", { cause });
 }
 
 /** How long halted threads get to leave, in milliseconds: more than a parked thread's longest nap. */
@@ -134,10 +144,7 @@ export class Crew {
       }
       return report;
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      watch.fail(
-        new TaskFailure(task, "died", `the thread of task ${task} died: ${words}`, { cause: error }),
-      );
+      watch.fail(this.#broken ? stuck(task, error) : died(task, error));
       return undefined;
     }
   }
@@ -208,7 +215,7 @@ class Watch {
       this.#seen = now;
       this.#since = performance.now();
     } else if (performance.now() - this.#since > this.#patience) {
-      const words = `task ${current} has not made a step for ${this.#patience} ms`;
+      const words = `it has not made a step for ${this.#patience} ms`;
       this.fail(new TaskFailure(current, "stuck", words));
     }
   }

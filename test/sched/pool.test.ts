@@ -76,6 +76,21 @@ test("a task that loops without steps is found stuck, and its thread is terminat
   await crew.close();
 });
 
+test("so it is when the machine is halted for another reason", async () => {
+  const crew = new Crew(2);
+  const abort = new AbortController();
+  const job = toyJob(["increment", "loops"], { signal: abort.signal });
+  const look = setInterval(() => {
+    if (engineState(job.mem).current === 1) abort.abort();
+  }, 20);
+  await expect(crew.run(job)).rejects.toMatchObject({
+    kind: "stuck",
+    task: 1,
+    message: "it makes no steps; its thread had to be terminated",
+  });
+  clearInterval(look);
+});
+
 test("an abort halts the tasks, and what the lead has to tell is not lost", async () => {
   const crew = new Crew(2);
   const job = toyJob(["tenOperations", "increment"]);
