@@ -4,7 +4,7 @@ import { didYouMean } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { Exit, exitOf, Refusal, type ExitCode } from "./exit.ts";
 import { programName, programVersion } from "./program.ts";
-import { complain, leave, print, quietOnBrokenPipe } from "./terminal/output.ts";
+import { complain, endWhenUnwritable, leave, print } from "./terminal/output.ts";
 import { look } from "./terminal/look.ts";
 import { crashCommand } from "./experiments/crash.ts";
 import { designsCommand } from "./experiments/designs.ts";
@@ -96,7 +96,7 @@ function find(name: string): Command {
 }
 
 async function main(): Promise<void> {
-  quietOnBrokenPipe();
+  endWhenUnwritable();
   let code: ExitCode;
   try {
     code = await run(process.argv.slice(2));

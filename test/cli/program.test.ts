@@ -1,5 +1,6 @@
 // The program from outside: what does not need an experiment.
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { end, run, scratch, start } from "./program.ts";
 
@@ -104,6 +105,14 @@ test("a reader that goes away ends the program quietly", async () => {
   child.stdout?.destroy();
   const { stderr } = await end(child);
   expect(stderr).toBe("");
+});
+
+test("output that cannot be written is an error in a sentence", async () => {
+  const readOnly = openSync(join(directory, "unwritten"), "r");
+  const { code, stderr } = await end(start(directory, ["scenarios"], {}, readOnly));
+  closeSync(readOnly);
+  expect(stderr).toBe("unwritten: the output cannot be written: bad file descriptor\n");
+  expect(code).toBe(2);
 });
 
 test("through npx the program calls itself by the command that works there", async () => {

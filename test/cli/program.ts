@@ -27,6 +27,7 @@ export function start(
   directory: string,
   words: readonly string[],
   environment: NodeJS.ProcessEnv = {},
+  stdout: "pipe" | number = "pipe",
 ): ChildProcess {
   const env = { ...process.env };
   // npm's own variables would make the program call itself "npx unwritten".
@@ -34,7 +35,7 @@ export function start(
   return spawn(process.execPath, [join(directory, "unwritten"), ...words], {
     cwd: directory,
     env: { ...env, ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", stdout, "pipe"],
   });
 }
 

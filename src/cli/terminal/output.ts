@@ -1,16 +1,19 @@
-// Writing to stdout and stderr.  A reader that went away (`| head`) ends the program quietly.
+// Writing to stdout and stderr.  A reader that went away (`| head`) ends the program quietly, a disk that is full with
+// a sentence.
 import { once } from "node:events";
 import { Exit } from "../exit.ts";
+import { reason } from "../image/reason.ts";
 
 /** To be called once, before anything is written. */
-export function quietOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      // Nobody reads any more: no message can help, and searching on would be for nobody.
-      if (error.code === "EPIPE") process.exit(Exit.brokenPipe);
-      throw error;
-    });
-  }
+export function endWhenUnwritable(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", unwritable);
+}
+
+function unwritable(error: NodeJS.ErrnoException): void {
+  // Nobody reads any more: no message can help, and searching on would be for nobody.
+  if (error.code === "EPIPE") process.exit(Exit.brokenPipe);
+  complain(`the output cannot be written: ${reason(error.message)}`);
+  process.exit(Exit.usage);
 }
 
 /** A line, or lines, on stdout. */
@@ -41,5 +44,8 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
 
 /** Ends the process when what was written has left it.  Threads that still run end with it. */
 export function leave(code: number): void {
-  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
+  process.stdout.write("", (error) => {
+    if (error) unwritable(error);
+    process.stderr.write("", () => process.exit(code));
+  });
 }
