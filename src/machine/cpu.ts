@@ -83,14 +83,17 @@ export function step(op: Op, address: number): void {
   if (engine !== undefined) engine.step(op, address);
 }
 
-/** Sleeps until `wake(cell)`, unless the cell no longer holds `seen`.  May wake for no reason. */
-export function park(cell: QuietCell, seen: number): void {
+/**
+ * Sleeps until `wake(cell)`, unless the cell no longer holds `seen`.  May wake for no reason.  Running free, a task
+ * looks again so often before it sleeps.
+ */
+export function park(cell: QuietCell, seen: number, looks = LOOKS): void {
   if (engine !== undefined) {
     engine.park(cell, seen);
     return;
   }
   // Most waits are short, and sleeping takes as long as a hundred of them.
-  for (let i = 0; i < SPINS; i++) if (Atomics.load(cell.mem.i32, cell.index) !== seen) return;
+  for (let i = 0; i < looks; i++) if (Atomics.load(cell.mem.i32, cell.index) !== seen) return;
   const patience = task === HOST_TASK ? HOST_PATIENCE : Infinity;
   const outcome = Atomics.wait(cell.mem.i32, cell.index, seen, patience);
   if (outcome === "timed-out") bug(`the host waited ${HOST_PATIENCE} ms for a lock that no task gave up`);
@@ -102,8 +105,17 @@ export function wake(cell: QuietCell, count = Infinity): void {
   else Atomics.notify(cell.mem.i32, cell.index, count);
 }
 
-/** How often a free-running task looks again before it sleeps: one or two microseconds. */
-const SPINS = 100;
+/**
+ * Gives other tasks, so many looks long, a chance to bring the cell to `least`.  Under control nobody else moves
+ * meanwhile, so it is over at once.
+ */
+export function linger(cell: QuietCell, least: number, looks: number): void {
+  if (engine !== undefined) return;
+  for (let i = 0; i < looks; i++) if (Atomics.load(cell.mem.i32, cell.index) >= least) return;
+}
+
+/** Looks of a task that says nothing else: about one microsecond. */
+const LOOKS = 100;
 
 /** How long the host's thread waits for a lock before it calls that a deadlock, in milliseconds. */
 const HOST_PATIENCE = 30_000;

@@ -41,6 +41,9 @@ const OpenGroupMutex = struct("open_group_mutex", {
   state: atomic,
   class: u32,
   done: atomic,
+  inside: quiet, // a guess is made from them, and it changes nothing under control
+  expected: quiet,
+  apart: u32,
   even: atomic,
   odd: atomic,
 });
@@ -263,7 +266,11 @@ function announcing(
   return { tasks: [sayer, ...Array<typeof waiter>(waiters).fill(waiter)], show: torn };
 }
 
-const roundsOf = (toy: Toy): string => (toy.seen === 0 ? `${toy.round.load() - 1} rounds` : "left out");
+function roundsOf(toy: Toy): string {
+  if (toy.seen !== 0) return "left out";
+  const { group, openGroup } = toy;
+  return group.inside.load() + openGroup.inside.load() === 0 ? `${toy.round.load() - 1} rounds` : "inside";
+}
 
 /** Each task changes something and wants the round done that it is in; shows how many rounds that took. */
 function sharing(pick: (toy: Toy) => GroupMutex, count: number, unlock = groupUnlock): Program {
@@ -281,7 +288,8 @@ function sharing(pick: (toy: Toy) => GroupMutex, count: number, unlock = groupUn
 }
 
 /** Releases as groupUnlock does, but wakes none of those who wait for the next round. */
-function forgetNext({ state, done, even, odd }: GroupMutex, round: number): void {
+function forgetNext({ state, done, inside, even, odd }: GroupMutex, round: number): void {
+  inside.add(-1);
   done.store(round);
   disown(state);
   const finished = (round & 1) === 0 ? even : odd;

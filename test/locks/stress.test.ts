@@ -141,6 +141,7 @@ describe.each([
     expect(rounds).toBeGreaterThanOrEqual(5000); // a task has one change in a round at most
     expect(rounds).toBeLessThanOrEqual(20_000);
     expectAtRest(it.group, 1);
+    expect(it.group.inside.load()).toBe(0);
   });
 
   test("a completion lets one task through for each time it was completed", async () => {

@@ -1,5 +1,15 @@
 import { afterEach, expect, test } from "vitest";
-import { currentTask, onlyReads, Op, opName, park, runAs, step, wake } from "../../src/machine/cpu.ts";
+import {
+  currentTask,
+  linger,
+  onlyReads,
+  Op,
+  opName,
+  park,
+  runAs,
+  step,
+  wake,
+} from "../../src/machine/cpu.ts";
 import { assert, bug, Bug, Errno, errnoName } from "../../src/machine/errors.ts";
 import { HOST_TASK } from "../../src/machine/limits.ts";
 import { Memory } from "../../src/machine/memory.ts";
@@ -17,7 +27,7 @@ test("a thread is the host until it runs as a task, and runAs gives back what it
   expect(runAs(HOST_TASK)).toEqual({ task: 3, engine });
 });
 
-test("step, park and wake go to the engine in control, and to nobody when there is none", () => {
+test("step, park and wake go to the engine in control, and to nobody when there is none; linger never does, and ends", () => {
   const { cell } = Word.of(Memory.create(1), 64);
   const calls: unknown[][] = [];
   const engine = {
@@ -30,6 +40,7 @@ test("step, park and wake go to the engine in control, and to nobody when there 
     park(cell, 1); // the cell holds 0: free, this must not sleep
     wake(cell, 2);
     wake(cell);
+    linger(cell, 1, 10); // nobody brings it to 1
   };
   all();
   expect(calls).toEqual([]);

@@ -35,7 +35,6 @@ import { initRwSem, RwSem } from "../../locks/rwsem.ts";
 
 const Journal = struct("journal", {
   sem: embed(RwSem),
-  commitMutex: embed(GroupMutex), // its rounds are transactions: the last one that is durable
   length: u32, // blocks of the journal; 0: the file system has none
   first: u32, // of the ring
   incompat: u32, // features of its format
@@ -51,6 +50,7 @@ const Journal = struct("journal", {
   revoked: embed(PageSet), // blocks of metadata that the running transaction freed
   heldEven: embed(PageSet), // blocks freed by the running transaction or the one being committed, by number
   heldOdd: embed(PageSet),
+  commitMutex: embed(GroupMutex), // its rounds are transactions: the last one that is durable
 });
 export type Journal = ViewOf<typeof Journal>;
 

@@ -1,4 +1,7 @@
 // fsync: what a commit costs one task, and what four of them gain by sharing commits.
+//
+// As many tasks share a commit as there are cores: one that sleeps is awake again when the next commit is half done, so
+// a task that waits for a commit keeps its core.  Two cores give twice one task at best, if handing over took no time.
 
 import { header } from "../../../src/machine/layout.ts";
 import { MIB } from "../../../src/machine/limits.ts";
@@ -52,7 +55,7 @@ export async function benchFsync(): Promise<void> {
   await threads.close();
   const [one, four] = [median(alone), median(together)];
   print("one task", `${round(one)}/s`, "20,000/s");
-  print("four tasks on four files", `${round(four)}/s`);
+  print("four tasks on four files", `${round(four)}/s`, "40,000/s: twice the 20,000/s");
   print("calls for each commit of four tasks", median(shared).toFixed(1));
-  print("four tasks / one task", (four / one).toFixed(2), "2");
+  print("four tasks / one task as measured here", (four / one).toFixed(2), "2");
 }
