@@ -25,7 +25,7 @@ import {
   writeSeqEnd,
   writeSeqTry,
 } from "../locks/seqcount.ts";
-import { header } from "../machine/layout.ts";
+import { isLockdepOn } from "../machine/layout.ts";
 import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { State, type Extent } from "./extents/extent.ts";
 
@@ -50,7 +50,7 @@ export function initExtentStatus(status: ExtentStatus): void {
 /** The extent that covers a block, if that is the one that is known.  kernel: ext4_es_lookup_extent */
 export function knownExtent(status: ExtentStatus, block: number): Extent | undefined {
   const { mem, at, seq } = status;
-  if (header(mem).lockdep !== 0) return undefined;
+  if (isLockdepOn(mem)) return undefined;
   const sequence = readSeqTry(seq);
   if (sequence < 0) return undefined;
   const start = readSeqWord(mem, at + START);
@@ -62,7 +62,7 @@ export function knownExtent(status: ExtentStatus, block: number): Extent | undef
 
 /** Remembers an extent, if it is written: one that is not is about to change.  dataSem is held shared.  kernel: ext4_es_cache_extent */
 export function rememberExtent(status: ExtentStatus, extent: Extent): void {
-  if (header(status.mem).lockdep !== 0 || extent.state !== State.written) return;
+  if (isLockdepOn(status.mem) || extent.state !== State.written) return;
   if (!writeSeqTry(status.seq)) return;
   status.start = extent.start;
   status.length = extent.length;

@@ -20,7 +20,7 @@ import {
   allocate,
   allocateControl,
   describe,
-  header,
+  isLockdepOn,
   Root,
   rootView,
   setRoot,
@@ -83,17 +83,17 @@ const word = (mem: Memory, index: number): number => mem.u32[index] as number;
 
 /** The current task is about to wait for a lock.  Called before the first try. */
 export function wanted(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
-  if (header(lock.mem).lockdep !== 0) noteWanted(lock, cls, hold, bit);
+  if (isLockdepOn(lock.mem)) noteWanted(lock, cls, hold, bit);
 }
 
 /** The current task has the lock now. */
 export function acquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
-  if (header(lock.mem).lockdep !== 0) noteAcquired(lock, cls, hold, bit);
+  if (isLockdepOn(lock.mem)) noteAcquired(lock, cls, hold, bit);
 }
 
 /** The current task is about to release the lock. */
 export function releasing(lock: Place, hold: Hold, bit = WHOLE): void {
-  if (header(lock.mem).lockdep !== 0) noteReleasing(lock, hold, bit);
+  if (isLockdepOn(lock.mem)) noteReleasing(lock, hold, bit);
 }
 
 function noteWanted(lock: Place, cls: number, hold: Hold, bit: number): void {
@@ -123,7 +123,7 @@ function noteAcquired(lock: Place, cls: number, hold: Hold, bit: number): void {
 
 /** The current task does not wait for the lock any more, and does not have it. */
 export function notWanted({ mem }: Place): void {
-  if (header(mem).lockdep === 0) return;
+  if (!isLockdepOn(mem)) return;
   const stack = stackOf(mem, currentTask());
   mem.u32[stack + WANTS] = 0;
   mem.u32[stack + WANTS + 1] = 0;
@@ -150,7 +150,7 @@ function noteReleasing(lock: Place, hold: Hold, bit: number): void {
 /** The current task keeps the read side of a lock whose write side it has. */
 export function downgraded(lock: Place): void {
   const { mem } = lock;
-  if (header(mem).lockdep === 0) return;
+  if (!isLockdepOn(mem)) return;
   const stack = stackOf(mem, currentTask());
   const found = find(lock, stack, WHOLE);
   const index = stack + ENTRIES + 2 * found + 1;
@@ -163,7 +163,7 @@ export function downgraded(lock: Place): void {
 /** The current task is about to sleep for something that is no lock. */
 export function sleeping(on: Place): void {
   const { mem } = on;
-  if (header(mem).lockdep === 0) return;
+  if (!isLockdepOn(mem)) return;
   const stack = stackOf(mem, currentTask());
   const depth = word(mem, stack);
   for (let i = 0; i < depth; i++) {
@@ -174,7 +174,7 @@ export function sleeping(on: Place): void {
 
 /** bug() unless the current task holds the lock, for reading or writing (or that bit of the word). */
 export function assertHeld(lock: Place, bit = WHOLE): void {
-  if (header(lock.mem).lockdep === 0) return;
+  if (!isLockdepOn(lock.mem)) return;
   const task = currentTask();
   if (find(lock, stackOf(lock.mem, task), bit) < 0) bug(`task ${task} does not hold ${nameOf(lock, bit)}`);
 }
@@ -182,7 +182,7 @@ export function assertHeld(lock: Place, bit = WHOLE): void {
 /** bug() unless the current task holds the lock for writing. */
 export function assertHeldWrite(lock: Place): void {
   const { mem } = lock;
-  if (header(mem).lockdep === 0) return;
+  if (!isLockdepOn(mem)) return;
   const task = currentTask();
   const stack = stackOf(mem, task);
   const found = find(lock, stack, WHOLE);
@@ -215,7 +215,7 @@ export function ordersOf(mem: Memory): { at: number; length: number } {
 
 /** Who waits for a lock and who holds it, for the report of a deadlock.  Empty while lockdep is off. */
 export function waits(mem: Memory): Wait[] {
-  if (header(mem).lockdep === 0) return [];
+  if (!isLockdepOn(mem)) return [];
   const found: Wait[] = [];
   for (let task = 0; task < TASK_SLOTS; task++) {
     const stack = stackOf(mem, task);

@@ -86,6 +86,32 @@ export const HEADER_AT = PAGE_SIZE;
 const SlabObject = struct("slab_object", { structId: u32, start: u32, count: u32, size: u32 });
 const MAX_OBJECTS = 256;
 
+// What every lock, note and store asks.  These words are read where they lie: going through the header's view takes
+// twice as long.
+const wordOf = (
+  field: "tracing" | "tracking" | "logging" | "lockdep" | "piece" | "media",
+  within = 0,
+): number => (HEADER_AT + Header.offset(field) + within) >>> 2;
+const TRACING = wordOf("tracing");
+const TRACKING = wordOf("tracking");
+const LOGGING = wordOf("logging");
+const LOCKDEP = wordOf("lockdep");
+const PIECE = wordOf("piece");
+const MEDIA_START = wordOf("media", Area.offset("start"));
+
+/** Whether notes go to the trace ring. */
+export const isTracing = (mem: Memory): boolean => mem.u32[TRACING] !== 0;
+/** Whether touched pages are remembered for restore. */
+export const isTracking = (mem: Memory): boolean => mem.u32[TRACKING] !== 0;
+/** Whether stores to media are logged. */
+export const isLogging = (mem: Memory): boolean => mem.u32[LOGGING] !== 0;
+/** Whether locks check their order. */
+export const isLockdepOn = (mem: Memory): boolean => mem.u32[LOCKDEP] !== 0;
+/** How many bytes of data are copied between two steps. */
+export const pieceOf = (mem: Memory): number => mem.u32[PIECE] as number;
+/** The address of the media's first byte. */
+export const mediaStart = (mem: Memory): number => mem.u32[MEDIA_START] as number;
+
 const SLAB_LENGTH = 2 * MIB;
 const CONTROL_LENGTH = 32 * MIB;
 

@@ -9,7 +9,7 @@
 
 import { assert } from "./errors.ts";
 import { Op, step } from "./cpu.ts";
-import { header, HEADER_AT } from "./layout.ts";
+import { header, HEADER_AT, isLogging, mediaStart } from "./layout.ts";
 import { PAGE_SIZE, type Memory } from "./memory.ts";
 import { Event, logEvent, Writer } from "./pmem/log.ts";
 import { touch } from "./snapshot.ts";
@@ -19,7 +19,7 @@ export const STALE = 0xdb;
 
 /** The address of a media offset. */
 export function mediaAt(mem: Memory, offset: number): number {
-  return header(mem).media.start + offset;
+  return mediaStart(mem) + offset;
 }
 
 /** Whether an address lies on the media. */
@@ -32,34 +32,34 @@ function onMedia(mem: Memory, at: number): boolean {
 export function storeBytes(mem: Memory, at: number, bytes: Uint8Array): void {
   touch(mem, at, bytes.length);
   mem.u8.set(bytes, at);
-  if (header(mem).logging !== 0) logEvent(mem, Event.store, at, bytes.length, Writer.user);
+  if (isLogging(mem)) logEvent(mem, Event.store, at, bytes.length, Writer.user);
 }
 
 /** The same with bytes that are in the machine already; the ranges may overlap. */
 export function storeCopy(mem: Memory, to: number, from: number, length: number): void {
   touch(mem, to, length);
   mem.copy(to, from, length);
-  if (header(mem).logging !== 0) logEvent(mem, Event.store, to, length, Writer.user);
+  if (isLogging(mem)) logEvent(mem, Event.store, to, length, Writer.user);
 }
 
 export function storeFill(mem: Memory, at: number, value: number, length: number, writer?: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);
-  if (header(mem).logging !== 0) logEvent(mem, Event.store, at, length, writer ?? Writer.user);
+  if (isLogging(mem)) logEvent(mem, Event.store, at, length, writer ?? Writer.user);
 }
 
 /** Bytes from outside the machine, past the caches. */
 export function streamBytes(mem: Memory, at: number, bytes: Uint8Array, writer: Writer): void {
   touch(mem, at, bytes.length);
   mem.u8.set(bytes, at);
-  if (header(mem).logging !== 0) logEvent(mem, Event.stream, at, bytes.length, writer);
+  if (isLogging(mem)) logEvent(mem, Event.stream, at, bytes.length, writer);
 }
 
 /** Bytes that are in the machine already, past the caches. */
 export function streamCopy(mem: Memory, to: number, from: number, length: number, writer: Writer): void {
   touch(mem, to, length);
   mem.copy(to, from, length);
-  if (header(mem).logging !== 0) logEvent(mem, Event.stream, to, length, writer);
+  if (isLogging(mem)) logEvent(mem, Event.stream, to, length, writer);
 }
 
 /**
@@ -69,13 +69,13 @@ export function streamCopy(mem: Memory, to: number, from: number, length: number
 export function streamWhole(mem: Memory, to: number, from: number, length: number, writer: Writer): void {
   touch(mem, to, length);
   mem.copy(to, from, length);
-  if (header(mem).logging !== 0) logEvent(mem, Event.whole, to, length, writer);
+  if (isLogging(mem)) logEvent(mem, Event.whole, to, length, writer);
 }
 
 export function streamFill(mem: Memory, at: number, value: number, length: number, writer: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);
-  if (header(mem).logging !== 0) logEvent(mem, Event.stream, at, length, writer);
+  if (isLogging(mem)) logEvent(mem, Event.stream, at, length, writer);
 }
 
 /** Writes back the cache lines of a range.  kernel: arch_wb_cache_pmem */
@@ -87,11 +87,11 @@ export function flush(mem: Memory, at: number, length: number): void {
 
 /** The same for a caller who has announced it. */
 export function flushLines(mem: Memory, at: number, length: number): void {
-  if (header(mem).logging !== 0) logEvent(mem, Event.flush, at, length, 0);
+  if (isLogging(mem)) logEvent(mem, Event.flush, at, length, 0);
 }
 
 /** Waits until all flushed and streamed lines, of whichever task, are durable.  kernel: pmem_wmb */
 export function fence(mem: Memory): void {
   step(Op.fence, HEADER_AT);
-  if (header(mem).logging !== 0) logEvent(mem, Event.fence, header(mem).media.start, 0, 0);
+  if (isLogging(mem)) logEvent(mem, Event.fence, mediaStart(mem), 0, 0);
 }

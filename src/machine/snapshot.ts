@@ -10,7 +10,7 @@
 // its copy is whole: tasks that run free on other cores may rely on what they read there without the lock.
 
 import { bug } from "./errors.ts";
-import { allocateControl, header, Root, rootView, setRoot } from "./layout.ts";
+import { allocateControl, header, isTracking, Root, rootView, setRoot } from "./layout.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "./memory.ts";
 import { quiet, struct, u32, type ViewOf } from "./struct.ts";
 
@@ -66,7 +66,7 @@ export function takeSnapshot(mem: Memory): void {
 
 /** Says that a range outside the slab is about to change. */
 export function touch(mem: Memory, at: number, length: number): void {
-  if (header(mem).tracking !== 0) touchPages(mem, at, length);
+  if (isTracking(mem)) touchPages(mem, at, length);
 }
 
 function touchPages(mem: Memory, at: number, length: number): void {

@@ -3,7 +3,7 @@
 // which it is when a failing schedule is replayed for its story.
 
 import { currentTask } from "./cpu.ts";
-import { allocateControl, header, Root, rootView, setRoot } from "./layout.ts";
+import { allocateControl, header, isTracing, Root, rootView, setRoot } from "./layout.ts";
 import type { Memory } from "./memory.ts";
 import { struct, u32, type ViewOf } from "./struct.ts";
 
@@ -75,7 +75,7 @@ export function setTracing(mem: Memory, on: boolean): void {
 
 /** Adds a note.  Costs one load while tracing is off. */
 export function note(mem: Memory, what: Note, a: number, b = 0, c = 0): void {
-  if (header(mem).tracing !== 0) add(mem, what, a, b, c);
+  if (isTracing(mem)) add(mem, what, a, b, c);
 }
 
 function add(mem: Memory, what: Note, a: number, b: number, c: number): void {

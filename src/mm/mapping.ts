@@ -13,7 +13,7 @@ import { BitLocks, lockBit, unlockBit } from "../locks/wait-bit.ts";
 import type { QuietCell } from "../machine/cell.ts";
 import { Op, step } from "../machine/cpu.ts";
 import { assert, Errno } from "../machine/errors.ts";
-import { header } from "../machine/layout.ts";
+import { mediaStart, pieceOf } from "../machine/layout.ts";
 import { PAGE_SHIFT, PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { clearEntries, pageAddress, protectEntry, Pte, readEntry, setEntry } from "../machine/mmu.ts";
 import { storeCopy, storeFill } from "../machine/pmem.ts";
@@ -153,7 +153,7 @@ function entryWord(mapping: Mapping, page: number): QuietCell {
  */
 export function installPage(vma: Vma, page: number, address: number, writable: boolean): number {
   const flags = Pte.present | (writable && vma.shared !== 0 && vma.writable !== 0 ? Pte.writable : 0);
-  const block = (address - header(vma.mem).media.start) >>> PAGE_SHIFT;
+  const block = (address - mediaStart(vma.mem)) >>> PAGE_SHIFT;
   if ((flags & Pte.writable) !== 0) addPage(dirtyPages(vma.mem), block);
   if (install(vma, page, address + flags)) note(vma.mem, Note.mapPage, inodeNumber(vma), page, block);
   return 0;
@@ -197,7 +197,7 @@ export function copyOfPage(mem: Memory, from: number): number {
     storeFill(mem, copy, 0, PAGE_SIZE);
     return copy;
   }
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   for (let done = 0; done < PAGE_SIZE; done += piece) {
     step(Op.copyOut, from + done);
     storeCopy(mem, copy + done, from + done, piece);

@@ -11,7 +11,7 @@
 
 import { currentTask, Op, step } from "../machine/cpu.ts";
 import { Errno } from "../machine/errors.ts";
-import { header } from "../machine/layout.ts";
+import { pieceOf } from "../machine/layout.ts";
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
 import { beginAccess, endAccess, translate } from "../machine/mmu.ts";
 import { flushLines, storeBytes, storeCopy, storeFill, streamBytes, streamCopy } from "../machine/pmem.ts";
@@ -94,7 +94,7 @@ export function loadUser(
   length: number,
 ): Uint8Array | number {
   const bytes = new Uint8Array(length);
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   for (let done = 0; done < length;) {
     const count = pieceAt(piece, address + done, length - done);
     const physical = begin(space, address + done, false, true);
@@ -111,7 +111,7 @@ export function loadUser(
  * not, the error as for loadUser.
  */
 export function storeUser(mem: Memory, space: AddressSpace, address: number, bytes: Uint8Array): number {
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   const { length } = bytes;
   for (let done = 0; done < length;) {
     const count = pieceAt(piece, address + done, length - done);
@@ -183,7 +183,7 @@ function copyFrom(
   }
   if (space === undefined) return -Errno.EFAULT;
   const bounce = bouncePage(mem, currentTask());
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   for (let done = 0; done < length;) {
     const address = from.address + offset + done;
     const count = pieceAt(piece, address, length - done);
@@ -248,7 +248,7 @@ function copyTo(
     step(Op.copyOut, from);
     mem.copy(bounce, from, length);
   }
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   for (let done = 0; done < length;) {
     const address = to.address + offset + done;
     const count = pieceAt(piece, address, length - done);

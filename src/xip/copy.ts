@@ -3,7 +3,7 @@
 // asks what state a block is in: that is what designs are about.
 
 import { PAGE_SIZE, type Memory } from "../machine/memory.ts";
-import { header } from "../machine/layout.ts";
+import { isTracing, mediaStart, pieceOf } from "../machine/layout.ts";
 import { Op, step } from "../machine/cpu.ts";
 import { storeFill, streamFill } from "../machine/pmem.ts";
 import { Writer } from "../machine/pmem/log.ts";
@@ -15,13 +15,13 @@ import type { WritePlace } from "./design.ts";
 
 /** How much of `length` bytes at an address lie in its piece. */
 function pieceAt(mem: Memory, at: number, length: number): number {
-  const { piece } = header(mem);
+  const piece = pieceOf(mem);
   return Math.min(length, piece - (at & (piece - 1)));
 }
 
 /** The number of a media address for notes: block and offset in it. */
 function noteData(mem: Memory, what: Note, at: number, length: number): void {
-  if (header(mem).tracing !== 0) tellData(mem, what, at - header(mem).media.start, length);
+  if (isTracing(mem)) tellData(mem, what, at - mediaStart(mem), length);
 }
 
 function tellData(mem: Memory, what: Note, offset: number, length: number): void {
