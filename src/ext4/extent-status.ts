@@ -17,6 +17,7 @@
 
 import {
   initSeqCount,
+  readSeqRange,
   readSeqRetry,
   readSeqTry,
   readSeqWord,
@@ -31,6 +32,7 @@ import { State, type Extent } from "./extents/extent.ts";
 
 export const ExtentStatus = struct("extent_status", {
   seq: embed(SeqCount),
+  // A range as readSeqRange takes it:
   start: u32, // file blocks
   length: u32, // 0: nothing is known
   media: u32,
@@ -58,6 +60,11 @@ export function knownExtent(status: ExtentStatus, block: number): Extent | undef
   if (block < start || block >= start + length) return undefined;
   const media = readSeqWord(mem, at + MEDIA);
   return readSeqRetry(seq, sequence) ? undefined : { start, length, media, state: State.written };
+}
+
+/** The media block of a file's block, if the extent that is known covers it; 0 if not.  Costs a tenth of the extent. */
+export function knownMedia(status: ExtentStatus, block: number): number {
+  return isLockdepOn(status.mem) ? 0 : readSeqRange(status.seq, status.at + START, block);
 }
 
 /** Remembers an extent, if it is written: one that is not is about to change.  dataSem is held shared.  kernel: ext4_es_cache_extent */

@@ -19,7 +19,7 @@
 // Lock order: rwsem, invalidateSem, handle (journal.sem), entries, dataSem, sb.allocMutex.
 
 import { Op, step } from "../machine/cpu.ts";
-import { header } from "../machine/layout.ts";
+import { header, nanosecondsOf, secondsOf } from "../machine/layout.ts";
 import { note, Note } from "../machine/trace.ts";
 import { embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
@@ -131,10 +131,9 @@ export function isSymlink(inode: Inode): boolean {
 /** Whether the inode's data carries the machine's time already. */
 export function modifiedNow(inode: Inode): boolean {
   const { mem, rawAt } = inode;
-  const now = header(mem);
   // Words, not a view: every write asks.
-  if (mem.u32[(rawAt + MTIME) >>> 2] !== now.seconds) return false;
-  return mem.u32[(rawAt + MTIME_EXTRA) >>> 2] === (now.nanoseconds << 2) >>> 0 || !hasExtraTimes(inode);
+  if (mem.u32[(rawAt + MTIME) >>> 2] !== secondsOf(mem)) return false;
+  return mem.u32[(rawAt + MTIME_EXTRA) >>> 2] === (nanosecondsOf(mem) << 2) >>> 0 || !hasExtraTimes(inode);
 }
 
 /** Puts the machine's time into the raw inode: `modified` for its data, and always for the inode itself. */

@@ -82,21 +82,21 @@ const word = (mem: Memory, index: number): number => mem.u32[index] as number;
 // What every lock calls is small, so that the compiler puts it where it is called; the work is done elsewhere.
 
 /** The current task is about to wait for a lock.  Called before the first try. */
-export function wanted(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
+export function wanted(lock: Place, cls: number, hold: Hold, bit?: number): void {
   if (isLockdepOn(lock.mem)) noteWanted(lock, cls, hold, bit);
 }
 
 /** The current task has the lock now. */
-export function acquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
+export function acquired(lock: Place, cls: number, hold: Hold, bit?: number): void {
   if (isLockdepOn(lock.mem)) noteAcquired(lock, cls, hold, bit);
 }
 
 /** The current task is about to release the lock. */
-export function releasing(lock: Place, hold: Hold, bit = WHOLE): void {
+export function releasing(lock: Place, hold: Hold, bit?: number): void {
   if (isLockdepOn(lock.mem)) noteReleasing(lock, hold, bit);
 }
 
-function noteWanted(lock: Place, cls: number, hold: Hold, bit: number): void {
+function noteWanted(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
   const { mem } = lock;
   const stack = stackOf(mem, currentTask());
   const tag = tagOf(cls, hold, bit);
@@ -109,7 +109,7 @@ function noteWanted(lock: Place, cls: number, hold: Hold, bit: number): void {
   mem.u32[stack + WANTS + 1] = tag;
 }
 
-function noteAcquired(lock: Place, cls: number, hold: Hold, bit: number): void {
+function noteAcquired(lock: Place, cls: number, hold: Hold, bit = WHOLE): void {
   const { mem } = lock;
   const stack = stackOf(mem, currentTask());
   const depth = word(mem, stack);
@@ -129,7 +129,7 @@ export function notWanted({ mem }: Place): void {
   mem.u32[stack + WANTS + 1] = 0;
 }
 
-function noteReleasing(lock: Place, hold: Hold, bit: number): void {
+function noteReleasing(lock: Place, hold: Hold, bit = WHOLE): void {
   const { mem } = lock;
   const task = currentTask();
   const stack = stackOf(mem, task);

@@ -15,6 +15,7 @@ import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 
 export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
 export type SeqCount = ViewOf<typeof SeqCount>;
+const SEQUENCE = SeqCount.offset("sequence");
 
 export function initSeqCount(count: SeqCount): void {
   count.sequence.store(0);
@@ -70,4 +71,13 @@ export function readSeqWord(mem: Memory, at: number): number {
 export function readSeqRetry(count: SeqCount, sequence: number): boolean {
   step(Op.load, count.at);
   return count.sequence.load() !== sequence;
+}
+
+/**
+ * What a range of three words at `at`, which the count protects, maps a number to: its first number, how many they
+ * are, what the first one maps to.  0 if the number is not in it, or while a writer is at work.  Never sleeps.
+ */
+export function readSeqRange(count: SeqCount, at: number, value: number): number {
+  step(Op.load, count.at);
+  return count.mem.bulk.translate(count.at + SEQUENCE, at, value) >>> 0;
 }

@@ -89,7 +89,7 @@ const MAX_OBJECTS = 256;
 // What every lock, note and store asks.  These words are read where they lie: going through the header's view takes
 // twice as long.
 const wordOf = (
-  field: "tracing" | "tracking" | "logging" | "lockdep" | "piece" | "media",
+  field: "tracing" | "tracking" | "logging" | "lockdep" | "piece" | "seconds" | "nanoseconds" | "media",
   within = 0,
 ): number => (HEADER_AT + Header.offset(field) + within) >>> 2;
 const TRACING = wordOf("tracing");
@@ -97,6 +97,8 @@ const TRACKING = wordOf("tracking");
 const LOGGING = wordOf("logging");
 const LOCKDEP = wordOf("lockdep");
 const PIECE = wordOf("piece");
+const SECONDS = wordOf("seconds");
+const NANOSECONDS = wordOf("nanoseconds");
 const MEDIA_START = wordOf("media", Area.offset("start"));
 
 /** Whether notes go to the trace ring. */
@@ -109,6 +111,9 @@ export const isLogging = (mem: Memory): boolean => mem.u32[LOGGING] !== 0;
 export const isLockdepOn = (mem: Memory): boolean => mem.u32[LOCKDEP] !== 0;
 /** How many bytes of data are copied between two steps. */
 export const pieceOf = (mem: Memory): number => mem.u32[PIECE] as number;
+/** The machine's clock, since the epoch. */
+export const secondsOf = (mem: Memory): number => mem.u32[SECONDS] as number;
+export const nanosecondsOf = (mem: Memory): number => mem.u32[NANOSECONDS] as number;
 /** The address of the media's first byte. */
 export const mediaStart = (mem: Memory): number => mem.u32[MEDIA_START] as number;
 

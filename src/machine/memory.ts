@@ -12,6 +12,9 @@ export const PAGE_SIZE = 1 << PAGE_SHIFT;
 /** Serves a page fault of the current task: 0, or a negative error number (-Errno.SIGBUS, -Errno.SIGSEGV among them). */
 export type FaultHandler = (mem: Memory, address: number, write: boolean) => number;
 
+/** Found once: the engine looks `set` up anew at each call, in an object three prototypes up. */
+const setBytes = Uint8Array.prototype.set;
+
 export class Memory {
   readonly wasm: WasmMemory;
   readonly buffer: SharedArrayBuffer;
@@ -66,7 +69,7 @@ export class Memory {
 
   /** Bytes from outside into the memory. */
   write(at: number, bytes: Uint8Array): void {
-    this.u8.set(bytes, at);
+    setBytes.call(this.u8, bytes, at);
   }
 
   /** A private copy of a range. */

@@ -31,7 +31,7 @@ function onMedia(mem: Memory, at: number): boolean {
 /** Bytes from outside the machine into memory that a snapshot tracks: media, buffers, pages. */
 export function storeBytes(mem: Memory, at: number, bytes: Uint8Array): void {
   touch(mem, at, bytes.length);
-  mem.u8.set(bytes, at);
+  mem.write(at, bytes);
   if (isLogging(mem)) logEvent(mem, Event.store, at, bytes.length, Writer.user);
 }
 
@@ -51,7 +51,7 @@ export function storeFill(mem: Memory, at: number, value: number, length: number
 /** Bytes from outside the machine, past the caches. */
 export function streamBytes(mem: Memory, at: number, bytes: Uint8Array, writer: Writer): void {
   touch(mem, at, bytes.length);
-  mem.u8.set(bytes, at);
+  mem.write(at, bytes);
   if (isLogging(mem)) logEvent(mem, Event.stream, at, bytes.length, writer);
 }
 

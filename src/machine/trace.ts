@@ -74,11 +74,12 @@ export function setTracing(mem: Memory, on: boolean): void {
 }
 
 /** Adds a note.  Costs one load while tracing is off. */
-export function note(mem: Memory, what: Note, a: number, b = 0, c = 0): void {
+export function note(mem: Memory, what: Note, a: number, b?: number, c?: number): void {
   if (isTracing(mem)) add(mem, what, a, b, c);
 }
 
-function add(mem: Memory, what: Note, a: number, b: number, c: number): void {
+// Defaults are given here: in `note` they would make it too large to be put where it is called.
+function add(mem: Memory, what: Note, a: number, b = 0, c = 0): void {
   const ring = state(mem);
   const index = Atomics.add(mem.u32, (ring.at + TraceState.offset("count")) >>> 2, 1) % MAX_ENTRIES;
   const entry = TraceEntry.of(mem, ring.entriesAt + index * TraceEntry.size);

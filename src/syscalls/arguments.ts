@@ -29,7 +29,10 @@ export function checkNumber(name: string, value: unknown): void {
 
 /** Whether a number fits the kernel's signed 64-bit integers. */
 export function isOffset(value: number): boolean {
-  if ((value | 0) === value) return true; // most are small, and then nothing else is asked
+  return (value | 0) === value || isLargeOffset(value); // most are small, and then nothing else is asked
+}
+
+function isLargeOffset(value: number): boolean {
   return Number.isInteger(value) && value <= MAX_OFFSET && value >= -MAX_OFFSET;
 }
 

@@ -81,10 +81,13 @@ function freeSlot(mem: Memory, first: number, end: number): number {
   return -1;
 }
 
-export const isReadable = (file: File): boolean =>
-  (file.flags & O.ACCMODE) === O.RDONLY || (file.flags & O.ACCMODE) === O.RDWR;
-export const isWritable = (file: File): boolean =>
-  (file.flags & O.ACCMODE) === O.WRONLY || (file.flags & O.ACCMODE) === O.RDWR;
+// The compiler knows the values of a module's own constants, of imported ones it does not.
+const { ACCMODE, RDONLY, WRONLY, RDWR } = O;
+
+// The mode is one of three; a fourth, 3, is neither to read nor to write.
+export const isReadable = (flags: number): boolean => isMode(flags & ACCMODE, RDONLY);
+export const isWritable = (flags: number): boolean => isMode(flags & ACCMODE, WRONLY);
+const isMode = (mode: number, only: number): boolean => mode === RDWR || mode === only;
 
 /** Lets go of an inode, and passes a result on unless that fails. */
 export function putInode(inode: Inode, result: number): number {

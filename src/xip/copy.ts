@@ -13,6 +13,9 @@ import type { Extent } from "../ext4/extents/extent.ts";
 import { copyFromUser, copyToUser, type UserBuffer } from "../mm/user.ts";
 import type { WritePlace } from "./design.ts";
 
+// A constant of this module is one for the compiler, too, and then its division is a shift; an imported one is not.
+const PAGE = PAGE_SIZE;
+
 /** How much of `length` bytes at an address lie in its piece. */
 function pieceAt(mem: Memory, at: number, length: number): number {
   const piece = pieceOf(mem);
@@ -21,10 +24,11 @@ function pieceAt(mem: Memory, at: number, length: number): number {
 
 /** The number of a media address for notes: block and offset in it. */
 function noteData(mem: Memory, what: Note, at: number, length: number): void {
-  if (isTracing(mem)) tellData(mem, what, at - mediaStart(mem), length);
+  if (isTracing(mem)) tellData(mem, what, at, length);
 }
 
-function tellData(mem: Memory, what: Note, offset: number, length: number): void {
+function tellData(mem: Memory, what: Note, at: number, length: number): void {
+  const offset = at - mediaStart(mem);
   note(mem, what, Math.floor(offset / PAGE_SIZE), offset % PAGE_SIZE, length);
 }
 
@@ -92,8 +96,8 @@ export function mediaBlock(extent: Extent, block: number): number {
 
 /** The part of a range of bytes that lies in the block of its start: where in the block, how many bytes. */
 export function inBlock(position: number, length: number): { block: number; from: number; count: number } {
-  const from = position % PAGE_SIZE;
-  return { block: (position - from) / PAGE_SIZE, from, count: Math.min(length, PAGE_SIZE - from) };
+  const from = position % PAGE;
+  return { block: (position - from) / PAGE, from, count: Math.min(length, PAGE - from) };
 }
 
 /**

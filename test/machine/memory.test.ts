@@ -41,6 +41,31 @@ describe("bulk operations", () => {
     }
   });
 
+  test("a number is translated if its range has it and nobody writes the range, else it is 0", () => {
+    const mem = Memory.create(65536);
+    const [sequence, range] = [AT >>> 2, (AT + 64) >>> 2];
+    const ranges = [
+      [0, 0, 7],
+      [0, 3, 7],
+      [10, 1, 7],
+      [0x7fff_fffe, 5, 0xffff_fff0],
+      [0xffff_fff0, 4, 9],
+    ] as const;
+    for (const [first, count, target] of ranges) {
+      mem.u32.set([first, count, target], range);
+      for (const value of [
+        0, 1, 2, 3, 9, 10, 11, 0x7fff_fffd, 0x8000_0000, 0x8000_0003, 0xffff_fff3, 0xffff_ffff,
+      ]) {
+        const inside = value >= first && value < first + count;
+        for (const writes of [0, 1, 2, 0x7fff_ffff, 0xffff_fffe]) {
+          mem.u32[sequence] = writes;
+          const found = mem.bulk.translate(AT, AT + 64, value) >>> 0;
+          expect(found).toBe(inside && writes % 2 === 0 ? target + value - first : 0);
+        }
+      }
+    }
+  });
+
   test("nothing outside the memory can be written", () => {
     const mem = Memory.create(65536);
     expect(() => mem.fill(65530, 1, 7)).toThrow(TRAP);

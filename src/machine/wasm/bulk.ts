@@ -11,6 +11,12 @@ export interface Bulk {
   load(at: number): number;
   /** Puts `value` there if `expected` is there: what was there, as Atomics.compareExchange. */
   swap(at: number, expected: number, value: number): number;
+  /**
+   * What the range at `at` maps a number to.  A range is three words: its first number, how many they are, and what
+   * the first one maps to, the others following.  0 if the number is not in it, or if the sequence count at
+   * `sequence` says that the range is being written, or was while it was read.
+   */
+  translate(sequence: number, at: number, value: number): number;
   /** Copies `length` bytes; the ranges may overlap. */
   copy(to: number, from: number, length: number): void;
   /** Sets `length` bytes to `value`. */
@@ -36,12 +42,16 @@ const op = {
   return: 0x0f,
   localGet: 0x20,
   localSet: 0x21,
+  localTee: 0x22,
   i64Load: 0x29,
   i32Const: 0x41,
   i64Const: 0x42,
   i32Eqz: 0x45,
   i32GeU: 0x4f,
+  i32Ne: 0x47,
   i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32And: 0x71,
   i64Add: 0x7c,
   i64Mul: 0x7e,
   i64Xor: 0x85,
@@ -216,6 +226,24 @@ function differenceBody(): number[] {
   );
 }
 
+function translateBody(): number[] {
+  const [sequence, at, value, seen] = [0, 1, 2, 3];
+  const word = (local: number, offset: number) => [...get(local), ...op.i32AtomicLoad, 2, offset];
+  const giveUp = [...op.if, op.i32Const, 0, op.return, op.end];
+  return body(
+    [[1, Type.i32]],
+    [
+      ...[...word(sequence, 0), op.localTee, seen, op.i32Const, 1, op.i32And, ...giveUp],
+      // Unsigned: what lies in front of the range is beyond its end, too.
+      ...[...get(value), ...word(at, 0), op.i32Sub, op.localTee, value],
+      ...[...word(at, 4), op.i32GeU, ...giveUp],
+      ...[...get(value), ...word(at, 8), op.i32Add, ...set(value)],
+      ...[...word(sequence, 0), ...get(seen), op.i32Ne, ...giveUp],
+      ...get(value),
+    ],
+  );
+}
+
 function assemble(pages: number): Uint8Array<ArrayBuffer> {
   const three = [3, Type.i32, Type.i32, Type.i32];
   const shared = 0x03;
@@ -231,11 +259,11 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
       ]),
     ),
     ...section(2, vector([[...text("m"), ...text("m"), 2, shared, ...unsigned(pages), ...unsigned(pages)]])),
-    ...section(3, vector([[0], [0], [1], [1], [2], [3]])),
+    ...section(3, vector([[0], [0], [1], [1], [2], [3], [3]])),
     ...section(
       7,
       vector(
-        ["copy", "fill", "hash", "difference", "load", "swap"].map((name, index) => [
+        ["copy", "fill", "hash", "difference", "load", "swap", "translate"].map((name, index) => [
           ...text(name),
           0,
           index,
@@ -251,6 +279,7 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         differenceBody(),
         body([], [...get(0), ...op.i32AtomicLoad, 2, 0]),
         body([], [...get(0), ...get(1), ...get(2), ...op.i32AtomicSwap, 2, 0]),
+        translateBody(),
       ]),
     ),
   ];

@@ -31,7 +31,7 @@ export function truncateDescriptor(
 
 function truncateFile(caller: Caller, file: File, size: number): number {
   const inode = caller.inode(file);
-  if (!isFile(inode) || !isWritable(file)) return -Errno.EINVAL;
+  if (!isFile(inode) || !isWritable(file.flags)) return -Errno.EINVAL;
   return size > MAX_FILE_SIZE ? -Errno.EFBIG : caller.design.truncate(inode, size);
 }
 
@@ -68,7 +68,7 @@ export function allocateDescriptor(
 function allocateSpace(caller: Caller, file: File, mode: number, offset: number, length: number): number {
   if (!isOffset(offset) || !isOffset(length) || offset < 0 || length <= 0) return -Errno.EINVAL;
   if (!isSupported(mode)) return -Errno.EOPNOTSUPP;
-  if (!isWritable(file)) return -Errno.EBADF;
+  if (!isWritable(file.flags)) return -Errno.EBADF;
   const inode = caller.inode(file);
   if (isDirectory(inode)) return -Errno.EISDIR;
   if (offset + length > MAX_FILE_SIZE) return -Errno.EFBIG;

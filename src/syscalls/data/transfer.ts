@@ -23,6 +23,11 @@ import { resolve } from "./region.ts";
 /** As a position: that of the file description, which moves on. */
 export const HERE = -1;
 
+// The compiler knows the values of a module's own constants, of imported ones it does not.
+const { APPEND, DSYNC } = O;
+const LIMIT = MAX_FILE_SIZE;
+const MOST = MAX_TRANSFER;
+
 /** Answers up to this size get their buffer before the size of the file is known. */
 const SMALL_READ = 4 * MIB;
 
@@ -64,7 +69,7 @@ function readFile(
   length: number,
   position: number,
 ): Uint8Array | number {
-  if (!isReadable(file)) return -Errno.EBADF;
+  if (!isReadable(file.flags)) return -Errno.EBADF;
   if (!isOffset(length) || length < 0) return -Errno.EINVAL;
   const inode = caller.inode(file);
   if (isDirectory(inode)) return -Errno.EISDIR;
@@ -84,7 +89,7 @@ function readInode(
   position: number,
 ): Uint8Array | number {
   if (record !== undefined) recordFile(record, inode, position, length);
-  let wanted = Math.min(length, MAX_TRANSFER, Math.max(0, MAX_FILE_SIZE - position));
+  let wanted = Math.min(length, MOST, Math.max(0, LIMIT - position));
   // A huge request must not cost a huge buffer.  Small ones never ask for the size here: the moment at
   // which it is read is the design's to choose.
   if (wanted > SMALL_READ) {
@@ -137,11 +142,12 @@ function writeFile(
   source: Uint8Array | UserRange,
   position: number,
 ): number {
-  if (!isWritable(file)) return -Errno.EBADF;
+  const { flags } = file;
+  if (!isWritable(flags)) return -Errno.EBADF;
   if (!isOffset(source.length) || source.length < 0) return -Errno.EINVAL;
   if (position === HERE) return writeHere(caller, record, file, source);
   caller.place.position = position;
-  return writeInode(caller, record, file, source);
+  return writeInode(caller, record, caller.inode(file), flags, source);
 }
 
 function writeHere(
@@ -152,7 +158,7 @@ function writeHere(
 ): number {
   if (positionIsShared(caller)) mutexLock(file.positionMutex);
   caller.place.position = file.position;
-  const count = writeInode(caller, record, file, source);
+  const count = writeInode(caller, record, caller.inode(file), file.flags, source);
   if (count > 0) file.position = caller.place.position + count;
   if (positionIsShared(caller)) mutexUnlock(file.positionMutex);
   return count;
@@ -162,24 +168,29 @@ function writeHere(
 function writeInode(
   caller: Caller,
   record: CallRecord | undefined,
-  file: File,
+  inode: Inode,
+  flags: number,
   source: Uint8Array | UserRange,
 ): number {
   const { place } = caller;
   const { length } = source;
-  const inode = caller.inode(file);
   if (record !== undefined) recordSource(caller, record, inode, source, place.position);
   if (length === 0) return 0;
-  place.append = (file.flags & O.APPEND) !== 0;
+  place.append = (flags & APPEND) !== 0;
   // Where an append goes is the design's to say; for the limit its guess is good enough.
   const start = place.append ? inode.size : place.position;
-  if (start >= MAX_FILE_SIZE) return -Errno.EFBIG;
+  const wanted = length > MOST || start + length > LIMIT ? lessThan(length, start) : length;
+  if (wanted < 0) return wanted;
   const from = userBuffer(caller, source);
   if (typeof from === "number") return from;
-  const wanted = Math.min(length, MAX_TRANSFER, MAX_FILE_SIZE - start);
   const count = caller.design.write(inode, from, place, wanted);
   if (record !== undefined) record.position = place.position;
-  return (file.flags & O.DSYNC) === 0 ? count : syncWritten(caller, inode, count);
+  return (flags & DSYNC) === 0 ? count : syncWritten(caller, inode, count);
+}
+
+/** How much of a write that is too long is tried, or -EFBIG. */
+function lessThan(length: number, start: number): number {
+  return start >= LIMIT ? -Errno.EFBIG : Math.min(length, MOST, LIMIT - start);
 }
 
 /** What was written to a file opened with O_DSYNC is durable before the call returns. */
@@ -264,7 +275,7 @@ function seekTarget(file: File, inode: Inode, offset: number, whence: number): n
 }
 
 function validPosition(position: number): number {
-  return position < 0 || position > MAX_FILE_SIZE ? -Errno.EINVAL : position;
+  return position < 0 || position > LIMIT ? -Errno.EINVAL : position;
 }
 
 /**

@@ -55,7 +55,7 @@ import { inodeAt } from "../../ext4/inodes/cache.ts";
 import { commit } from "../../ext4/journal/commit.ts";
 import { journalStart, journalStop } from "../../ext4/journal/handle.ts";
 import type { Handle } from "../../ext4/journal/state.ts";
-import { lookUp } from "../../ext4/map.ts";
+import { knownBlock, lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
 import { truncateBlocks } from "../../ext4/truncate.ts";
 import { installPage, installZeroPage, unmapRange } from "../../mm/mapping.ts";
@@ -138,12 +138,8 @@ function readLocked(inode: Inode, to: UserBuffer, position: number, length: numb
   let done = 0;
   while (position + done < end) {
     const { block, from, count } = inBlock(position + done, end - position - done);
-    const extent = lookUp(inode, block);
-    if (typeof extent === "number") return done > 0 ? done : extent;
-    let media = extent.state === State.written ? mediaBlock(extent, block) : 0;
-    // The proposal's rule for reads.  Where converting fails (no room for the split), the block stays
-    // unwritten, and its zeros need no media.
-    if (extent.state === State.unwritten) media = Math.max(0, makeWritten(inode, block));
+    const media = knownBlock(inode, block) || readBlock(inode, block);
+    if (media < 0) return done > 0 ? done : media;
     const copied =
       media === 0
         ? clearUser(mem, to, done, count)
@@ -154,33 +150,47 @@ function readLocked(inode: Inode, to: UserBuffer, position: number, length: numb
   return done;
 }
 
+/** The media block that a read of a file's block shows: 0 for zeros. */
+function readBlock(inode: Inode, block: number): number {
+  const extent = lookUp(inode, block);
+  if (typeof extent === "number") return extent;
+  // The proposal's rule for reads.  Where converting fails (no room for the split), the block stays unwritten, and
+  // its zeros need no media.
+  if (extent.state === State.unwritten) return Math.max(0, makeWritten(inode, block));
+  return extent.state === State.written ? mediaBlock(extent, block) : 0;
+}
+
 function writeLocked(inode: Inode, from: UserBuffer, position: number, length: number): number {
-  const { mem } = inode;
   const size = readSize(inode);
   // What a mapping stored behind the end of the file must not come into view when the file grows.
-  let error = position > size ? zeroTail(inode, size) : 0;
-  if (error === 0) error = updateTime(inode);
+  const error = (position > size ? zeroTail(inode, size) : 0) || updateTime(inode);
+  if (error < 0) return error;
+  const done = writeBlocks(inode, from, position, length);
+  const failed = done > 0 && position + done > size ? growTo(inode, position + done) : 0;
+  return failed < 0 ? failed : done;
+}
+
+/** Copies to one block after the other.  Returns how many bytes; an error where it is none. */
+function writeBlocks(inode: Inode, from: UserBuffer, position: number, length: number): number {
+  const { mem } = inode;
   let done = 0;
-  while (done < length && error === 0) {
+  while (done < length) {
     const { block, from: offset, count } = inBlock(position + done, length - done);
     const media = writtenBlock(inode, block);
-    if (media < 0) {
-      error = media;
-      break;
-    }
+    if (media < 0) return done || media;
     const copied = copyIn(mem, mediaAddress(superBlock(mem), media) + offset, from, done, count);
     done += copied;
-    if (copied < count) error = -Errno.EFAULT;
+    if (copied < count) return done || -Errno.EFAULT;
   }
-  if (done > 0 && position + done > size) {
-    const failed = growTo(inode, position + done);
-    if (failed < 0) return failed;
-  }
-  return done > 0 ? done : error;
+  return done;
 }
 
 /** The media block of a file's block, which is written from here on.  The same is held as by makeWritten. */
 function writtenBlock(inode: Inode, block: number): number {
+  return knownBlock(inode, block) || askWritten(inode, block);
+}
+
+function askWritten(inode: Inode, block: number): number {
   const extent = lookUp(inode, block);
   if (typeof extent === "number") return extent;
   return extent.state === State.written ? mediaBlock(extent, block) : makeWritten(inode, block);
