@@ -69,7 +69,7 @@ export const SAME_OWNER = 0xffff_ffff;
  */
 export function setOwner(inode: Inode, user: number, group: number): number {
   const keeps = user === SAME_OWNER && group === SAME_OWNER;
-  if (!keeps && (inode.flags & FIXED) !== 0) return -Errno.EPERM;
+  if ((inode.flags & (keeps ? InodeFlag.immutable : FIXED)) !== 0) return -Errno.EPERM;
   return changeAttributes(inode, (handle) => {
     const error = putPermissions(handle, inode, withoutPrivileges(inode.mode));
     if (error < 0) return error;

@@ -152,12 +152,15 @@ describe("files with attributes", () => {
     expect(codeOf(() => sys.open("/dir/file", "r+"))).toBe("EPERM");
     expect(codeOf(() => sys.truncate("/dir/file", 0))).toBe("EPERM");
     expect(codeOf(() => sys.open("/dir/file", "r"))).toBe("none");
+    expect(codeOf(() => sys.chown("/dir/file", -1, -1))).toBe("EPERM"); // though that keeps both
     const growing = bootKernel(
       design,
       debugfsWrite(image, ["set_inode_field /dir/file flags 0x80020"]),
     ).sys();
     expect(codeOf(() => growing.open("/dir/file", "r+"))).toBe("EPERM");
     expect(codeOf(() => growing.open("/dir/file", "w"))).toBe("EPERM");
+    expect(codeOf(() => growing.chown("/dir/file", 1, -1))).toBe("EPERM");
+    expect(codeOf(() => growing.chown("/dir/file", -1, -1))).toBe("none");
     expect(growing.write(growing.open("/dir/file", "a"), text("!"))).toBe(1);
   });
 });
