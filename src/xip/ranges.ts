@@ -62,9 +62,12 @@ function zeroRange(inode: Inode, offset: number, length: number, mayGrow: boolea
   const [first, stop] = [pagesIn(offset), Math.floor(end / PAGE_SIZE)];
   let error = reserveHoles(inode, offset, length);
   const reserved = reservedEnd(inode, offset, length, error);
-  if (error === 0 && stop > first) {
-    unmapRange(inode.mapping, first, stop - 1, false);
-    error = makeUnwritten(inode, first, stop);
+  // Where space ended, whole blocks before that are zeroed; edges that are parts of blocks come first, and stop it all.
+  const whole = offset % PAGE_SIZE === 0 && end % PAGE_SIZE === 0;
+  const until = error === 0 ? stop : whole ? reserved / PAGE_SIZE : first;
+  if (until > first) {
+    unmapRange(inode.mapping, first, until - 1, false);
+    error = makeUnwritten(inode, first, until) || error;
   }
   if (mayGrow && reserved > readSize(inode)) error = growTo(inode, reserved) || error;
   return error < 0 ? error : zeroEdges(inode, offset, end);

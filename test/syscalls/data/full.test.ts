@@ -95,3 +95,13 @@ test("with no block left for data, a hole is punched into the middle of an exten
   expect(sys.fiemap(fd)).toHaveLength(5);
   expect(e2fsck(imageNow(superBlock(mem)))).toBe("");
 });
+
+test("zero range zeroes whole blocks as far as space goes, and none where the range ends inside one", () => {
+  const sys = bootKernel(design, mkfs(16 * MIB)).sys();
+  const fd = sys.open("/file", "w+");
+  sys.pwrite(fd, new Uint8Array(4 * BLOCK).fill(1), 0);
+  expect(codeOf(() => sys.fallocate(fd, Fallocate.zeroRange, 0, 16 * MIB + 1))).toBe("ENOSPC");
+  expect([...new Set(sys.pread(fd, 4 * BLOCK, 0))]).toEqual([1]);
+  expect(codeOf(() => sys.fallocate(fd, Fallocate.zeroRange, 0, 16 * MIB))).toBe("ENOSPC");
+  expect([...new Set(sys.pread(fd, 4 * BLOCK, 0))]).toEqual([0]);
+});
