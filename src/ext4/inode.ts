@@ -33,6 +33,9 @@ import type { Handle } from "./journal/state.ts";
 import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode } from "./media/inode.ts";
 import { BLOCK_SIZE, superBlock } from "./super.ts";
 
+const LOAD = Op.load;
+const STORE = Op.store;
+
 export const Inode = struct("inode", {
   state: u32,
   references: embed(References),
@@ -87,13 +90,13 @@ export function markInodeDirty(handle: Handle, inode: Inode): number {
 
 /** The size in bytes.  kernel: i_size_read */
 export function readSize(inode: Inode): number {
-  step(Op.load, inode.at + SIZE);
+  step(LOAD, inode.at + SIZE);
   return inode.size;
 }
 
 /** kernel: i_size_write */
 export function writeSize(inode: Inode, size: number): void {
-  step(Op.store, inode.at + SIZE);
+  step(STORE, inode.at + SIZE);
   inode.size = size;
   note(inode.mem, Note.setSize, inode.number, size);
 }

@@ -21,6 +21,11 @@ import { quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import type { LockClass } from "./classes.ts";
 import { acquired, downgraded, Hold, releasing, wanted } from "./lockdep.ts";
 
+const LOCK = Op.lock;
+const UNLOCK = Op.unlock;
+const LOCK_SHARED = Op.lockShared;
+const UNLOCK_SHARED = Op.unlockShared;
+
 export const RwSem = struct("rwsem", { state: quiet, grants: quiet, class: u32 });
 export type RwSem = ViewOf<typeof RwSem>;
 
@@ -40,7 +45,7 @@ export function initRwSem(sem: RwSem, cls: LockClass): void {
 }
 
 export function downRead(sem: RwSem): void {
-  step(Op.lockShared, sem.at);
+  step(LOCK_SHARED, sem.at);
   wanted(sem, sem.class, Hold.shared);
   takeShared(sem);
   acquired(sem, sem.class, Hold.shared);
@@ -73,7 +78,7 @@ function awaitGrant(sem: RwSem): void {
 
 /** Takes the read side if no writer holds or awaits it: never sleeps. */
 export function downReadTry(sem: RwSem): boolean {
-  step(Op.lockShared, sem.at);
+  step(LOCK_SHARED, sem.at);
   for (;;) {
     const seen = sem.state.load();
     if ((seen & (WRITERS | WRITERS_WAIT)) !== 0) return false;
@@ -84,7 +89,7 @@ export function downReadTry(sem: RwSem): boolean {
 }
 
 export function upRead(sem: RwSem): void {
-  step(Op.unlockShared, sem.at);
+  step(UNLOCK_SHARED, sem.at);
   releasing(sem, Hold.shared);
   const before = sem.state.add(-READER);
   if ((before & READERS) === 0) bug(`task ${currentTask()} released a read lock that nobody holds`);
@@ -92,7 +97,7 @@ export function upRead(sem: RwSem): void {
 }
 
 export function downWrite(sem: RwSem): void {
-  step(Op.lock, sem.at);
+  step(LOCK, sem.at);
   wanted(sem, sem.class, Hold.exclusive);
   takeExclusive(sem);
   acquired(sem, sem.class, Hold.exclusive);
@@ -100,7 +105,7 @@ export function downWrite(sem: RwSem): void {
 
 /** The same for a lock whose place in the order is this time that of another class.  kernel: down_write_nested */
 export function downWriteNested(sem: RwSem, cls: LockClass): void {
-  step(Op.lock, sem.at);
+  step(LOCK, sem.at);
   wanted(sem, cls, Hold.exclusive);
   takeExclusive(sem);
   acquired(sem, cls, Hold.exclusive);
@@ -122,7 +127,7 @@ function awaitExclusive(sem: RwSem, writer: number): void {
 
 /** Takes the write side if the lock is free: never sleeps. */
 export function downWriteTry(sem: RwSem): boolean {
-  step(Op.lock, sem.at);
+  step(LOCK, sem.at);
   for (;;) {
     const seen = sem.state.load();
     if ((seen & (READERS | WRITERS)) !== 0) return false;
@@ -133,14 +138,14 @@ export function downWriteTry(sem: RwSem): boolean {
 }
 
 export function upWrite(sem: RwSem): void {
-  step(Op.unlock, sem.at);
+  step(UNLOCK, sem.at);
   releasing(sem, Hold.exclusive);
   leaveExclusive(sem, 0);
 }
 
 /** From writer to reader without letting another writer in between.  kernel: downgrade_write */
 export function downgradeWrite(sem: RwSem): void {
-  step(Op.unlock, sem.at);
+  step(UNLOCK, sem.at);
   downgraded(sem);
   leaveExclusive(sem, READER);
 }

@@ -13,6 +13,9 @@ import { assert } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
 import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 
+const LOAD = Op.load;
+const UPDATE = Op.update;
+
 export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
 export type SeqCount = ViewOf<typeof SeqCount>;
 const SEQUENCE = SeqCount.offset("sequence");
@@ -23,26 +26,26 @@ export function initSeqCount(count: SeqCount): void {
 }
 
 export function writeSeqBegin(count: SeqCount): void {
-  step(Op.update, count.at);
+  step(UPDATE, count.at);
   assert((count.sequence.add(1) & 1) === 0, "a sequence count has one writer at a time");
 }
 
 /** The same for writers that no other lock keeps apart: whether this one is in.  Never sleeps. */
 export function writeSeqTry(count: SeqCount): boolean {
-  step(Op.update, count.at);
+  step(UPDATE, count.at);
   const sequence = count.sequence.load();
   return (sequence & 1) === 0 && count.sequence.swapIf(sequence, sequence + 1);
 }
 
 export function writeSeqEnd(count: SeqCount): void {
-  step(Op.update, count.at);
+  step(UPDATE, count.at);
   assert((count.sequence.add(1) & 1) === 1, "a sequence count is left by the writer that entered it");
   if (count.waiting.load() > 0) wake(count.sequence);
 }
 
 /** The sequence to hand to `readSeqRetry`; sleeps while a writer is at work. */
 export function readSeqBegin(count: SeqCount): number {
-  step(Op.load, count.at);
+  step(LOAD, count.at);
   const first = count.sequence.load();
   if ((first & 1) === 0) return first;
   count.waiting.add(1);
@@ -54,7 +57,7 @@ export function readSeqBegin(count: SeqCount): number {
 
 /** The same without sleeping: -1 while a writer is at work. */
 export function readSeqTry(count: SeqCount): number {
-  step(Op.load, count.at);
+  step(LOAD, count.at);
   const sequence = count.sequence.load();
   return (sequence & 1) === 0 ? sequence : -1;
 }
@@ -69,7 +72,7 @@ export function readSeqWord(mem: Memory, at: number): number {
 
 /** Whether a writer was there since `readSeqBegin` returned `sequence`: what was read may be torn. */
 export function readSeqRetry(count: SeqCount, sequence: number): boolean {
-  step(Op.load, count.at);
+  step(LOAD, count.at);
   return count.sequence.load() !== sequence;
 }
 
@@ -78,6 +81,6 @@ export function readSeqRetry(count: SeqCount, sequence: number): boolean {
  * are, what the first one maps to.  0 if the number is not in it, or while a writer is at work.  Never sleeps.
  */
 export function readSeqRange(count: SeqCount, at: number, value: number): number {
-  step(Op.load, count.at);
+  step(LOAD, count.at);
   return count.mem.bulk.translate(count.at + SEQUENCE, at, value) >>> 0;
 }

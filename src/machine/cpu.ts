@@ -8,7 +8,10 @@ import { bug } from "./errors.ts";
 import type { QuietCell } from "./cell.ts";
 import { HOST_TASK } from "./limits.ts";
 
-/** What a step is about to do.  The scheduler reads from it which steps of two tasks commute. */
+/**
+ * What a step is about to do.  The scheduler reads from it which steps of two tasks commute.  Modules whose steps every
+ * call takes keep their ops as constants of their own: of those the compiler knows the values.
+ */
 export const Op = {
   load: 1,
   store: 2,

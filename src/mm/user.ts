@@ -20,6 +20,9 @@ import { touch } from "../machine/snapshot.ts";
 import { takeFault } from "./fault.ts";
 import { bouncePage, USER_END, type AddressSpace } from "./space.ts";
 
+const COPY_IN = Op.copyIn;
+const COPY_OUT = Op.copyOut;
+
 /** What a system call reads from or writes to. */
 export interface UserBuffer {
   readonly bytes: Uint8Array | undefined;
@@ -177,7 +180,7 @@ function copyFrom(
 ): number {
   const { bytes, space } = from;
   if (bytes !== undefined) {
-    step(Op.copyIn, to);
+    step(COPY_IN, to);
     streamBytes(mem, to, part(bytes, offset, length), Writer.copy);
     return 0;
   }
@@ -193,7 +196,7 @@ function copyFrom(
     endAccess(mem);
     done += count;
   }
-  step(Op.copyIn, to);
+  step(COPY_IN, to);
   streamCopy(mem, to, bounce, length, Writer.copy);
   return 0;
 }
@@ -238,14 +241,14 @@ function copyTo(
       bytes.fill(0, offset, offset + length);
       return 0;
     }
-    step(Op.copyOut, from);
+    step(COPY_OUT, from);
     readBytes(mem, from, bytes, offset, length);
     return 0;
   }
   if (space === undefined) return -Errno.EFAULT;
   const bounce = bouncePage(mem, currentTask());
   if (from !== 0) {
-    step(Op.copyOut, from);
+    step(COPY_OUT, from);
     mem.copy(bounce, from, length);
   }
   const piece = pieceOf(mem);

@@ -23,6 +23,9 @@ import type { Memory } from "../machine/memory.ts";
 import { f64, quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { note, Note } from "../machine/trace.ts";
 
+const CALL = Op.call;
+const RETURN = Op.return;
+
 /** Which call a record is of. */
 export const Call = {
   open: 1, // extra: the flags; data: the path
@@ -210,7 +213,7 @@ export function recordData(record: CallRecord): Uint8Array<SharedArrayBuffer> {
 
 /** Enters a system call.  Returns its record, or undefined while nothing is recorded. */
 export function beginCall(records: Records, process: number, kind: Call): CallRecord | undefined {
-  step(Op.call, records.at);
+  step(CALL, records.at);
   return records.on === 0 ? undefined : openRecord(records, process, kind);
 }
 
@@ -283,7 +286,7 @@ export function recordPath(record: CallRecord, path: Path, second?: Path): void 
 
 /** Leaves a system call.  `result` is what the kernel returned: a value, or a negative error number. */
 export function endCall(records: Records, record: CallRecord | undefined, result: number): void {
-  step(Op.return, records.at);
+  step(RETURN, records.at);
   if (record !== undefined) closeRecord(records, record, result);
 }
 
