@@ -27,7 +27,7 @@ export class QuietCell {
 
   /** Adds, and returns the value before. */
   add(value: number): number {
-    return Atomics.add(this.mem.i32, this.index, value);
+    return this.mem.bulk.add(this.at, value);
   }
 
   /** Sets bits, and returns the value before. */

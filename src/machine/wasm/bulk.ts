@@ -11,6 +11,8 @@ export interface Bulk {
   load(at: number): number;
   /** Puts `value` there if `expected` is there: what was there, as Atomics.compareExchange. */
   swap(at: number, expected: number, value: number): number;
+  /** Adds to the word there: what it was before, as Atomics.add. */
+  add(at: number, value: number): number;
   /**
    * What the range at `at` maps a number to.  A range is three words: its first number, how many they are, and what
    * the first one maps to, the others following.  0 if the number is not in it, or if the sequence count at
@@ -63,6 +65,7 @@ const op = {
   memoryCopy: [0xfc, 0x0a, 0, 0],
   memoryFill: [0xfc, 0x0b, 0],
   i32AtomicLoad: [0xfe, 0x10],
+  i32AtomicAdd: [0xfe, 0x1e],
   i32AtomicSwap: [0xfe, 0x48],
   v128Load: [0xfd, 0x00],
   v128Or: [0xfd, 0x50],
@@ -256,14 +259,15 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         [0x60, ...three, 1, Type.f64],
         [0x60, 1, Type.i32, 1, Type.i32],
         [0x60, ...three, 1, Type.i32],
+        [0x60, 2, Type.i32, Type.i32, 1, Type.i32],
       ]),
     ),
     ...section(2, vector([[...text("m"), ...text("m"), 2, shared, ...unsigned(pages), ...unsigned(pages)]])),
-    ...section(3, vector([[0], [0], [1], [1], [2], [3], [3]])),
+    ...section(3, vector([[0], [0], [1], [1], [2], [3], [4], [3]])),
     ...section(
       7,
       vector(
-        ["copy", "fill", "hash", "difference", "load", "swap", "translate"].map((name, index) => [
+        ["copy", "fill", "hash", "difference", "load", "swap", "add", "translate"].map((name, index) => [
           ...text(name),
           0,
           index,
@@ -279,6 +283,7 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         differenceBody(),
         body([], [...get(0), ...op.i32AtomicLoad, 2, 0]),
         body([], [...get(0), ...get(1), ...get(2), ...op.i32AtomicSwap, 2, 0]),
+        body([], [...get(0), ...get(1), ...op.i32AtomicAdd, 2, 0]),
         translateBody(),
       ]),
     ),
