@@ -1,6 +1,7 @@
 // Who uses a thing that is found without a lock: a count.  A finder takes a reference first, and looks then whether
-// the thing is still what it wanted; if not, or if the count is closed, it gives the reference back and asks under
-// the lock of whoever closes counts.  Closing succeeds only while nobody uses the thing.
+// the thing is still what it wanted; if not, or if the count is closed, it asks under the lock of whoever closes
+// counts.  Closing succeeds only while nobody uses the thing.  A closed count stands still, and an open one says how
+// many references there are, at every moment: who gives the last one back must not take a finder's try for another.
 //
 // Like a leaf lock this announces nothing, and lockdep does not see it.  Where a schedule should be able to order who
 // takes and who gives, the caller says the step.  A count that nobody uses is 0, or closed.
@@ -13,14 +14,15 @@ import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 export const References = struct("references", { count: quiet });
 export type References = ViewOf<typeof References>;
 
-/** Far below 0, so that finders who try in vain do not bring it back above. */
-const CLOSED = -0x4000_0000;
+const CLOSED = -1;
 
 /** Takes a reference: whether the count was open. */
 export function takeReference({ count }: References): boolean {
-  if (count.add(1) >= 0) return true;
-  count.add(-1);
-  return false;
+  for (;;) {
+    const seen = count.load();
+    if (seen === CLOSED) return false;
+    if (count.swapIf(seen, seen + 1)) return true;
+  }
 }
 
 /** Gives one back. */
@@ -38,10 +40,10 @@ export function giveUnlessLast({ count }: References): boolean {
 }
 
 /** Gives the last one back and closes the count; no more than one back if others have come. */
-export function giveAndClose({ count }: References): boolean {
-  if (count.swapIf(1, CLOSED)) return true;
-  count.add(-1);
-  return false;
+export function giveAndClose(references: References): boolean {
+  // Others may come and go at any moment: what is not the last one may be, when it is looked at again.
+  while (!references.count.swapIf(1, CLOSED)) if (giveUnlessLast(references)) return false;
+  return true;
 }
 
 /** How many there are at the moment; of a closed count none. */
@@ -56,7 +58,7 @@ export function closeReferences({ count }: References): boolean {
 
 /** Opens it again, with a reference for who closed it. */
 export function openReferences({ count }: References): void {
-  count.add(1 - CLOSED);
+  count.store(1);
 }
 
 /** A number that tasks add to at once: for sums whose order nobody can tell.  kernel: atomic_t */

@@ -15,6 +15,13 @@ import {
   upWrite,
 } from "../../src/locks/rwsem.ts";
 import {
+  giveAndClose,
+  giveUnlessLast,
+  openReferences,
+  References,
+  takeReference,
+} from "../../src/locks/references.ts";
+import {
   readSeqBegin,
   readSeqRetry,
   readSeqTry,
@@ -37,6 +44,7 @@ export const Stress = struct("lock_stress", {
   ping: embed(Completion),
   pong: embed(Completion),
   group: embed(GroupMutex),
+  references: embed(References),
   bits: quiet,
   changes: quiet,
   round: quiet,
@@ -358,4 +366,30 @@ export function openForAll(mem: Memory, at: number): void {
   const it = stress(mem, at);
   it.first = 7;
   completeAll(it.ping);
+}
+
+/**
+ * Uses a thing that is there while somebody has a reference: who finds the count closed opens it, and who gives the
+ * last reference back closes it.  `first` says under the spinlock whether it is open.  Returns how often the count was
+ * open with nobody there: closing it is nobody's affair then.
+ */
+export function useReferred(mem: Memory, at: number, rounds: number): number {
+  const it = stress(mem, at);
+  let forgotten = 0;
+  for (let i = 0; i < rounds; i++) {
+    if (!takeReference(it.references)) {
+      spinLock(it.spin);
+      if (it.first === 1) takeReference(it.references);
+      else openReferences(it.references);
+      it.first = 1;
+      spinUnlock(it.spin);
+    }
+    if (!giveUnlessLast(it.references)) {
+      spinLock(it.spin);
+      if (giveAndClose(it.references)) it.first = 0;
+      spinUnlock(it.spin);
+    }
+    if (it.references.count.load() === 0) forgotten++;
+  }
+  return forgotten;
 }

@@ -8,6 +8,7 @@ import { initCompletion } from "../../src/locks/completion.ts";
 import { initLockdep } from "../../src/locks/lockdep.ts";
 import { initGroupMutex } from "../../src/locks/group.ts";
 import { initMutex } from "../../src/locks/mutex.ts";
+import { closeReferences } from "../../src/locks/references.ts";
 import { initRwSem } from "../../src/locks/rwsem.ts";
 import { initSeqCount } from "../../src/locks/seqcount.ts";
 import { initSpinLock } from "../../src/locks/spinlock.ts";
@@ -61,6 +62,12 @@ describe.each([
     await run(four("countInMutex"), 20_000);
     expect(it.first).toBe(80_000);
     expectAtRest(it.mutex, 1);
+  });
+
+  test("a count of references is closed by whoever gives the last one back, and is open while there is one", async () => {
+    closeReferences(it.references);
+    expect(await run(["useReferred", "useReferred"], 100_000)).toEqual([0, 0]);
+    expect(it.first).toBe(0);
   });
 
   test("a mutex that is tried is taken by one task at a time, and by those that lock it too", async () => {
