@@ -1,7 +1,7 @@
 // Real threads on one file system: trees are independent of each other, allocators and directories shared.
 
 import { afterAll, expect, test } from "vitest";
-import { inodesInMemory, iput } from "../../src/ext4/inodes/cache.ts";
+import { inodesInUse, iput } from "../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../src/ext4/media/inode.ts";
 import { create } from "../../src/ext4/names/create.ts";
 import { walk } from "../../src/ext4/names/path.ts";
@@ -33,6 +33,6 @@ test.each([
     if (name === "ownFile") expect(results[task]).toEqual([]);
     else if (name !== "committer") expect(results[task]).toBeGreaterThan(0);
   });
-  expect(inodesInMemory(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(inodesInUse(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
   expect(e2fsck(imageNow(sb))).toBe("");
 });

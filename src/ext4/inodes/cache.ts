@@ -3,7 +3,7 @@
 //   iget     a reference to the inode of a number; reads it if nobody has it
 //   ihold    one more
 //   iput     gives one back; the last one of an inode without links truncates and frees it
-//   newInode an inode that was not there before
+//   takeNew  a place and a reference for an inode that was not there before (new.ts)
 //
 // The references of an inode are counted without a lock: who finds a live place takes one, and looks then whether the
 // inode is still the one of that number.  The last one goes under the mutex, which closes the count.
@@ -11,6 +11,11 @@
 // A place is free, live or dying.  A dying one is no longer found: its number may be given to a new inode, in
 // another place, before the place is free.  The inode's number was read from a directory whose rwsem is still
 // held when iget runs, so an inode with a name is never on its way out.
+//
+// A directory stays in memory when its users have gone, for every path through it asks for it again: the table
+// has a reference of its own to the directories that were read last, a word for each remainder of their numbers.
+// That is given back when another directory wants the word, when places run short, and, so that it is never
+// the last one of an inode without links, when the directory loses its name (forgetDirectory).  As in the kernel, whose dcache keeps them.
 //
 // Lock order: directory.rwsem, handle, inodeTable.mutex, buffers.  iput of the last reference starts a handle
 // and takes dataSem: it is called with none of these held.
@@ -20,7 +25,7 @@ import { Errno } from "../../machine/errors.ts";
 import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { MAX_INODES } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import {
@@ -29,40 +34,36 @@ import {
   giveReference,
   giveUnlessLast,
   openReferences,
+  referencesTo,
   takeReference,
 } from "../../locks/references.ts";
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
-import { allocateInode, freeInode } from "../alloc/inodes.ts";
+import { freeInode } from "../alloc/inodes.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { initExtentStatus } from "../extent-status.ts";
+import { forgetExtent, initExtentStatus } from "../extent-status.ts";
 import { checkRoot } from "../extents/check.ts";
 import { creditsFor } from "../extents/credits.ts";
-import {
-  beginInodeChange,
-  Inode,
-  isDirectory,
-  isSymlink,
-  markInodeDirty,
-  rawInode,
-  treeRoot,
-} from "../inode.ts";
+import { beginInodeChange, Inode, isDirectory, isSymlink, markInodeDirty, rawInode } from "../inode.ts";
 import { attributeBlockOf, attributeCredits, releaseAttributes } from "./attribute-block.ts";
 import { getInodeBlock, inodeOffset, checkRawInode } from "./table.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
-import { initNode, ROOT_ENTRIES } from "../media/extent.ts";
-import { EXTRA_SIZE, InodeFlag, Mode, OLD_INODE_SIZE } from "../media/inode.ts";
+import { InodeFlag, Mode } from "../media/inode.ts";
 import { removeOrphan } from "./orphan.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
 import { truncateBlocks } from "../truncate.ts";
+
+/** So many directories stay in memory that nobody uses: a power of two. */
+const KEPT = 64;
 
 const InodeTable = struct("inode_table", {
   mutex: embed(Mutex), // protects which places are in use, and for what: open and closed counts of references
   inodesAt: u32,
   reach: u32, // the places from here on are free: nobody looks there
+  kept: bytes(4 * KEPT, 4), // the directories that the table itself has a reference to, by address
 });
 type InodeTable = ViewOf<typeof InodeTable>;
 
@@ -102,9 +103,12 @@ export function igetNext(mem: Memory, place: number): { inode: Inode; place: num
   return found;
 }
 
-/** The inodes in memory, for oracles: nobody may be running. */
-export function inodesInMemory(mem: Memory): Inode[] {
-  return places(mem).filter((inode) => inode.state === State.live);
+/** The inodes that are in use, for oracles: nobody may be running. */
+export function inodesInUse(mem: Memory): Inode[] {
+  return places(mem).filter((inode) => {
+    const own = mem.u32[keptWord(tableOf(mem), inode.number)] === inode.at ? 1 : 0;
+    return inode.state === State.live && referencesTo(inode.references) > own;
+  });
 }
 
 function places(mem: Memory): Inode[] {
@@ -116,9 +120,53 @@ const STATE = Inode.offset("state");
 const NUMBER = Inode.offset("number");
 const STRIDE = strideOf(Inode);
 
+/** The word for a directory's number. */
+const keptWord = (table: InodeTable, number: number): number => (table.kept >>> 2) + (number & (KEPT - 1));
+
+/** Keeps a directory in memory, in the place of another one.  The table is locked, and the caller has a reference. */
+function keepDirectory(table: InodeTable, inode: Inode): void {
+  const word = keptWord(table, inode.number);
+  dropKept(table, word);
+  takeReference(inode.references);
+  table.mem.u32[word] = inode.at;
+}
+
+/** Gives back the table's own reference to a directory.  The table is locked. */
+function dropKept({ mem }: InodeTable, word: number): void {
+  const at = mem.u32[word] as number;
+  if (at === 0) return;
+  mem.u32[word] = 0;
+  const inode = inodeAt(mem, at);
+  if (giveAndClose(inode.references)) giveUp(inode);
+}
+
+function dropAllKept(table: InodeTable): void {
+  for (let word = keptWord(table, 0); word < keptWord(table, 0) + KEPT; word++) dropKept(table, word);
+}
+
+/** Keeps no directory any more that nobody uses.  At unmount. */
+export function forgetDirectories(mem: Memory): void {
+  const table = tableOf(mem);
+  mutexLock(table.mutex);
+  dropAllKept(table);
+  mutexUnlock(table.mutex);
+}
+
+/** Keeps a directory no longer that has lost its name; the caller has a reference.  kernel: d_delete */
+export function forgetDirectory(inode: Inode): void {
+  const table = tableOf(inode.mem);
+  const word = keptWord(table, inode.number);
+  mutexLock(table.mutex);
+  if (inode.mem.u32[word] === inode.at) dropKept(table, word);
+  mutexUnlock(table.mutex);
+}
+
 /** The live inode of a number.  The table is locked, or what is found is asked again. */
 function findLive(mem: Memory, number: number): Inode | undefined {
-  const { inodesAt, reach } = tableOf(mem);
+  const table = tableOf(mem);
+  const { inodesAt, reach } = table;
+  const kept = mem.u32[keptWord(table, number)] as number;
+  if (kept !== 0 && mem.u32[(kept + NUMBER) >>> 2] === number) return inodeAt(mem, kept);
   for (let at = inodesAt; at < inodesAt + reach * STRIDE; at += STRIDE) {
     if (mem.u32[(at + NUMBER) >>> 2] === number && mem.u32[(at + STATE) >>> 2] === State.live) {
       return inodeAt(mem, at);
@@ -127,9 +175,16 @@ function findLive(mem: Memory, number: number): Inode | undefined {
   return undefined;
 }
 
-/** The first free place.  The table is locked. */
+/** A free place; without one, that of a directory which nobody uses.  The table is locked. */
 function findFree(mem: Memory): Inode | undefined {
-  const { inodesAt, reach } = tableOf(mem);
+  const table = tableOf(mem);
+  const free = firstFree(table);
+  if (free !== undefined) return free;
+  dropAllKept(table);
+  return firstFree(table);
+}
+
+function firstFree({ mem, inodesAt, reach }: InodeTable): Inode | undefined {
   let place = 0;
   while (place < reach && mem.u32[(inodesAt + place * STRIDE + STATE) >>> 2] !== State.free) place++;
   return place === MAX_INODES ? undefined : inodeAt(mem, inodesAt + place * STRIDE);
@@ -164,13 +219,16 @@ export function igetOrphan(sb: SuperBlock, number: number): Inode | number {
 function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   const found = findHeld(sb.mem, number);
   if (found !== undefined) return found;
-  const { mutex } = tableOf(sb.mem);
-  mutexLock(mutex);
+  const table = tableOf(sb.mem);
+  mutexLock(table.mutex);
   const live = findLive(sb.mem, number);
   const inode = live ?? read(sb, number, orphan);
   if (live !== undefined) takeReference(live.references);
-  else if (typeof inode !== "number") openReferences(inode.references);
-  mutexUnlock(mutex);
+  else if (typeof inode !== "number") {
+    openReferences(inode.references);
+    if (isDirectory(inode) && !orphan) keepDirectory(table, inode);
+  }
+  mutexUnlock(table.mutex);
   return inode;
 }
 
@@ -217,7 +275,7 @@ function take(inode: Inode, buffer: Buffer, number: number): void {
   inode.size = raw.i_size_high * 2 ** 32 + raw.i_size_lo;
   inode.diskSize = inode.size;
   inode.rwsem.class = classOf(inode);
-  initExtentStatus(inode.status);
+  forgetExtent(inode.status);
   inode.mapping.inodeNumber = number;
 }
 
@@ -231,10 +289,12 @@ function initPlace(inode: Inode): void {
   initRwSem(inode.spareSem, LockClass["inode.spareSem"]);
   initMutex(inode.spareMutex, LockClass["inode.spareMutex"]);
   initMapping(inode.mapping);
+  initExtentStatus(inode.status);
 }
 
-const classOf = (inode: Inode): LockClass =>
-  LockClass[isDirectory(inode) ? "directory.rwsem" : "inode.rwsem"];
+/** A directory's rwsem goes before those of other inodes. */
+export const classOf = (inode: Inode): LockClass =>
+  isDirectory(inode) ? LockClass["directory.rwsem"] : LockClass["inode.rwsem"];
 
 /** Whether we can read what the inode's blocks hold: 0 or the error. */
 function checkMapping(inode: Inode): number {
@@ -312,29 +372,8 @@ function evictIn(handle: Handle, sb: SuperBlock, inode: Inode): number {
   return markInodeDirty(handle, inode) || freeInode(handle, sb, inode.number, isDirectory(inode));
 }
 
-/**
- * A new inode with one link and no name yet, referenced.  Inside a handle with `creditsFor(sb).newInode`.
- * -ENOSPC without a free inode, -ENFILE.
- *
- * kernel: ext4_new_inode
- */
-export function newInode(handle: Handle, directory: Inode, mode: number): Inode | number {
-  const sb = superBlock(directory.mem);
-  const forDirectory = (mode & Mode.type) === Mode.directory;
-  const number = allocateInode(handle, sb, directory.number, forDirectory);
-  if (number < 0) return number;
-  const buffer = getInodeBlock(sb, number);
-  const inode = typeof buffer === "number" ? buffer : takeNew(sb, buffer, number);
-  if (typeof inode === "number") {
-    freeInode(handle, sb, number, forDirectory);
-    return inode;
-  }
-  const filled = fillNew(handle, sb, inode, directory, mode);
-  return filled < 0 ? filled : inode;
-}
-
 /** A place for an inode that nobody else knows, with a reference.  The buffer's is its own from here on. */
-function takeNew(sb: SuperBlock, buffer: Buffer, number: number): Inode | number {
+export function takeNew(sb: SuperBlock, buffer: Buffer, number: number): Inode | number {
   const { mutex } = tableOf(sb.mem);
   mutexLock(mutex);
   const inode = findFree(sb.mem);
@@ -345,46 +384,4 @@ function takeNew(sb: SuperBlock, buffer: Buffer, number: number): Inode | number
   mutexUnlock(mutex);
   if (inode === undefined) releaseBuffer(buffer);
   return inode ?? -Errno.ENFILE;
-}
-
-function fillNew(handle: Handle, sb: SuperBlock, inode: Inode, directory: Inode, wanted: number): number {
-  const { mem } = inode;
-  const opened = beginInodeChange(handle, inode);
-  if (opened < 0) return opened;
-  const raw = rawInode(inode);
-  // What is made in a directory with a set-group-ID bit belongs to its group, and directories hand the bit on.
-  const inherits = (directory.mode & Mode.setGroup) !== 0;
-  const above = rawInode(directory);
-  const group = inherits ? above.i_gid + above.i_gid_high * 65536 : 0;
-  const mode = inherits && (wanted & Mode.type) === Mode.directory ? wanted | Mode.setGroup : wanted;
-  // Whoever used the number before had another generation, and so other checksums.
-  const generation = (raw.i_generation + 1) >>> 0;
-  mem.fill(inode.rawAt, 0, sb.inodeSize);
-  inode.mode = mode;
-  // `take` went by what the number stood for before.
-  inode.rwsem.class = classOf(inode);
-  inode.generation = generation;
-  inode.flags = InodeFlag.extents;
-  inode.size = 0;
-  inode.diskSize = 0;
-  raw.i_mode = mode;
-  raw.i_gid = group % 65536;
-  raw.i_gid_high = Math.floor(group / 65536);
-  raw.i_links_count = 1;
-  raw.i_flags = inode.flags;
-  raw.i_generation = generation;
-  initNode(mem, treeRoot(inode), ROOT_ENTRIES, 0);
-  const { seconds, nanoseconds } = header(mem);
-  raw.i_atime = seconds;
-  raw.i_ctime = seconds;
-  raw.i_mtime = seconds;
-  if (sb.inodeSize >= OLD_INODE_SIZE + EXTRA_SIZE) {
-    raw.i_extra_isize = Math.max(sb.wantExtraSize, EXTRA_SIZE);
-    raw.i_crtime = seconds;
-    raw.i_atime_extra = nanoseconds << 2;
-    raw.i_ctime_extra = nanoseconds << 2;
-    raw.i_mtime_extra = nanoseconds << 2;
-    raw.i_crtime_extra = nanoseconds << 2;
-  }
-  return markInodeDirty(handle, inode);
 }

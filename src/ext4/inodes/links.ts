@@ -6,6 +6,7 @@
 
 import { damaged } from "../damage.ts";
 import { beginInodeChange, isDirectory, type Inode, markInodeDirty, rawInode } from "../inode.ts";
+import { forgetDirectory } from "./cache.ts";
 import type { Handle } from "../journal/state.ts";
 import { ReadOnlyCompat } from "../media/features.ts";
 import { InodeFlag, MAX_LINKS } from "../media/inode.ts";
@@ -45,7 +46,9 @@ export function dropLink(handle: Handle, inode: Inode): number {
 
 /** The inode has lost all its names at once: "." and ".." go with a directory's. */
 export function dropAllLinks(handle: Handle, inode: Inode): number {
-  return setLinks(handle, inode, 0);
+  const dropped = setLinks(handle, inode, 0);
+  if (isDirectory(inode)) forgetDirectory(inode);
+  return dropped;
 }
 
 /** Says that a new directory has a name and ".". */

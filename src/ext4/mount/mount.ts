@@ -17,7 +17,7 @@ import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { initBlockHints } from "../directory/hint.ts";
 import { dropGroups, holdGroups, initGroups } from "../group.ts";
 import { isDirectory } from "../inode.ts";
-import { iget, inodeAt, iput } from "../inodes/cache.ts";
+import { forgetDirectories, iget, inodeAt, iput } from "../inodes/cache.ts";
 import { freeze } from "../journal/commit.ts";
 import { initJournal } from "../journal/state.ts";
 import { openJournal } from "../journal/open.ts";
@@ -142,6 +142,7 @@ function forgetAll(sb: SuperBlock): number {
   releaseBuffer(bufferAt(sb.mem, sb.superBuffer));
   sb.superBuffer = 0;
   dropGroups(sb);
+  forgetDirectories(sb.mem);
   return dropAllBuffers(sb.mem);
 }
 

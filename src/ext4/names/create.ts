@@ -19,8 +19,9 @@ import {
   setTimes,
   writeSize,
 } from "../inode.ts";
-import { iget, iput, newInode } from "../inodes/cache.ts";
+import { iget, iput } from "../inodes/cache.ts";
 import { addLink, dropAllLinks, hasLinkToSpare, startLinks } from "../inodes/links.ts";
+import { newInode } from "../inodes/new.ts";
 import { dirtyMetadata, getWriteAccess, journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { fileTypeOf } from "../media/directory.ts";

@@ -5,7 +5,7 @@
 // which show the zeros that such a block must read as.
 
 import { State } from "../../ext4/extents/extent.ts";
-import { inodesInMemory } from "../../ext4/inodes/cache.ts";
+import { inodesInUse } from "../../ext4/inodes/cache.ts";
 import type { Inode } from "../../ext4/inode.ts";
 import { lookUp } from "../../ext4/map.ts";
 import { mediaAddress, superBlock } from "../../ext4/super.ts";
@@ -17,7 +17,7 @@ import type { ByteFinding, Names } from "./explain.ts";
 /** The first page table entry that should not be there.  No task may be running. */
 export function checkMappings(mem: Memory, names: Names): ByteFinding | undefined {
   let finding: ByteFinding | undefined;
-  for (const inode of inodesInMemory(mem)) {
+  for (const inode of inodesInUse(mem)) {
     if (inode.mapping.firstVma === 0) continue;
     forEachPte(inode.mapping, (_vma, page, mapped) => {
       finding ??= checkPage(inode, page, mapped, names);

@@ -8,7 +8,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { hashName } from "../../../src/ext4/directory/hash.ts";
 import { check } from "../../../src/ext4/check/check.ts";
-import { inodesInMemory } from "../../../src/ext4/inodes/cache.ts";
+import { inodesInUse } from "../../../src/ext4/inodes/cache.ts";
 import { InodeFlag, ROOT_INODE } from "../../../src/ext4/media/inode.ts";
 import { header } from "../../../src/machine/layout.ts";
 import { KIB, MIB } from "../../../src/machine/limits.ts";
@@ -130,7 +130,7 @@ for (const [title, args] of [
     sys.rename("/d/file", "/file");
     sys.rmdir("/d");
     spotless(kernel);
-    expect(inodesInMemory(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+    expect(inodesInUse(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
   });
 }
 

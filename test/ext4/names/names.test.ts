@@ -7,9 +7,9 @@ import { expect, test } from "vitest";
 import { listNames } from "../../../src/ext4/directory/entries.ts";
 import { State } from "../../../src/ext4/extents/extent.ts";
 import { rawInode, readSize, statOf, type Inode } from "../../../src/ext4/inode.ts";
-import { iget, ihold, inodesInMemory, iput } from "../../../src/ext4/inodes/cache.ts";
+import { iget, ihold, inodesInUse, iput } from "../../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
-import { create } from "../../../src/ext4/names/create.ts";
+import { create, makeDirectory } from "../../../src/ext4/names/create.ts";
 import { lookUpName, readLink, walk, walkParent } from "../../../src/ext4/names/path.ts";
 import { unlink } from "../../../src/ext4/names/remove.ts";
 import type { SuperBlock } from "../../../src/ext4/super.ts";
@@ -69,7 +69,7 @@ test("files made here are found by debugfs, and a directory grows by blocks and 
   for (let i = 0; i < 200; i++) must(iput(make(sb, `again ${i}`)));
   expect(within(sb, "/", readSize)).toBe(size);
   expect(e2fsck(imageNow(sb))).toBe("");
-  expect(inodesInMemory(sb.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(inodesInUse(sb.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
 });
 
 test("an image of mkfs.ext4 is walked through directories and symlinks, short, long, relative and circular", () => {
@@ -108,7 +108,7 @@ test("an image of mkfs.ext4 is walked through directories and symlinks, short, l
   expect(new TextDecoder().decode(parent.name)).toBe("nowhere");
   must(iput(parent.directory));
   must(iput(inode));
-  expect(inodesInMemory(sb.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(inodesInUse(sb.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
 });
 
 test("a file without a name lives on the orphan list until its last reference goes, wherever it is in the list", () => {
@@ -175,6 +175,21 @@ test("without space for a directory block create says -ENOSPC and the inode is f
   within(sb, "/", (root) => expect(create(root, bytes("n".repeat(255)), 0o644)).toBe(-Errno.ENOSPC));
   expect(sb.freeInodes).toBe(free);
   must(iput(filler));
+  expect(e2fsck(imageNow(sb))).toBe("");
+});
+
+test("directories that nobody uses any more make way when all places are needed, and are found again", () => {
+  const { sb } = mountedMachine({ size: 64 * MIB });
+  const root = must(iget(sb, 2));
+  const names = Array.from({ length: 40 }, (_, i) => `d${i}`);
+  for (const name of names) must(iput(must(makeDirectory(root, bytes(name), 0o755))));
+  const walkAll = (): number[] =>
+    names.map((name) => within(sb, `/${name}/.`, ({ number, mode }) => number + mode * 2 ** 16));
+  const numbers = walkAll();
+  const held = Array.from({ length: MAX_INODES - 1 }, (_, i) => must(create(root, bytes(`${i}`), 0o644)));
+  for (const inode of held) must(iput(inode));
+  expect(walkAll()).toEqual(numbers);
+  must(iput(root));
   expect(e2fsck(imageNow(sb))).toBe("");
 });
 

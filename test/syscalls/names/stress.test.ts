@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { check } from "../../../src/ext4/check/check.ts";
-import { inodesInMemory } from "../../../src/ext4/inodes/cache.ts";
+import { inodesInUse } from "../../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
 import { explore } from "../../../src/index.ts";
@@ -27,7 +27,7 @@ test("two threads that make, move, link and remove the same names leave a spotle
   for (const path of ["/p", "/q", "/p/d"]) calls.mkdir(path);
   const answers = (await threads.run(mem, ["mover", "mover"], 0, 1500)) as Record<string, number>[];
   for (const seen of answers) expect(seen["none"]).toBeGreaterThan(150);
-  expect(inodesInMemory(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(inodesInUse(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
   expect(e2fsck(imageNow(superBlock(mem)))).toBe("");
   expect(check(mem)).toEqual([]);
 });

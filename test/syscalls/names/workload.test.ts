@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as fc from "fast-check";
 import { check } from "../../../src/ext4/check/check.ts";
-import { inodesInMemory } from "../../../src/ext4/inodes/cache.ts";
+import { inodesInUse } from "../../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
 import { MIB } from "../../../src/machine/limits.ts";
@@ -79,7 +79,7 @@ function play(world: World, sequence: readonly NameCall[]): unknown[] {
 
 function expectSpotless(): void {
   expect(check(kernel.mem)).toEqual([]);
-  expect(inodesInMemory(kernel.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+  expect(inodesInUse(kernel.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
 }
 
 test("any calls answer as the model and as Linux do, and e2fsck finds nothing", () => {
