@@ -6,7 +6,7 @@ import type { Memory } from "../machine/memory.ts";
 import { bytes, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { allBits, setBits } from "./alloc/bits.ts";
 import { bufferAt, bufferData, getBuffer, Kind, releaseBuffer, setKind, type Buffer } from "./buffer.ts";
-import { hasGroupChecksums, type SuperBlock } from "./super.ts";
+import { BLOCK_SHIFT, BLOCK_SIZE, hasGroupChecksums, type SuperBlock } from "./super.ts";
 import { Compat, ReadOnlyCompat } from "./media/features.ts";
 import { isSparse, RawGroup } from "./media/group.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
@@ -62,7 +62,7 @@ function releaseGroups({ mem }: SuperBlock, count: number): void {
 /** The buffer with a group's descriptor; give it back with `releaseGroup`. */
 export function getGroup(sb: SuperBlock, group: number): Buffer | number {
   const { mem } = sb;
-  const index = Math.floor(group / (sb.blockSize / sb.descriptorSize));
+  const index = (group * sb.descriptorSize) >>> BLOCK_SHIFT; // descriptors have a power of two of bytes
   const { held, buffers } = heldGroups(mem);
   if (held !== 0) return bufferAt(mem, mem.u32[(buffers >>> 2) + index] as number);
   const buffer = getBuffer(sb, sb.firstDataBlock + 1 + index);
@@ -76,8 +76,7 @@ export function releaseGroup(buffer: Buffer): void {
 
 /** The descriptor in the buffer that `getGroup` gave.  Its wide half is there only with 64 bytes and more. */
 export function rawGroup(sb: SuperBlock, buffer: Buffer, group: number): RawGroup {
-  const perBlock = sb.blockSize / sb.descriptorSize;
-  return RawGroup.of(sb.mem, bufferData(buffer) + (group % perBlock) * sb.descriptorSize);
+  return RawGroup.of(sb.mem, bufferData(buffer) + ((group * sb.descriptorSize) & (BLOCK_SIZE - 1)));
 }
 
 export function firstBlockOf(sb: SuperBlock, group: number): number {

@@ -17,6 +17,7 @@ import { rootView, Root } from "../machine/layout.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
 import { SeqCount } from "../locks/seqcount.ts";
+import { Credits } from "./extents/credits.ts";
 import { ReadOnlyCompat } from "./media/features.ts";
 
 /** Blocks are as large as pages: data is mapped, so nothing else would do. */
@@ -58,6 +59,7 @@ export const SuperBlock = struct("superblock", {
   mballoc: u32, // mount option mballoc
   keptBlocks: u32, // free blocks for what must not fail for want of space.  kernel: s_resv_clusters
   groupsPerFlex: u32, // groups that have their own structures in the first of them; 1 without flex_bg
+  credits: embed(Credits),
 
   allocMutex: embed(Mutex),
   freeBlocks: u32,

@@ -51,9 +51,11 @@ export function initFiles(mem: Memory): void {
   }
 }
 
+const STRIDE = strideOf(File);
+
 /** The description in a slot. */
 export function fileOf(mem: Memory, slot: number): File {
-  return viewAt(mem, File, rootView(mem, Root.files, Files).firstAt + slot * strideOf(File));
+  return viewAt(mem, File, rootView(mem, Root.files, Files).firstAt + slot * STRIDE);
 }
 
 /**

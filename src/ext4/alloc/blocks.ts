@@ -120,7 +120,12 @@ function searchGroup(
   releaseGroup(descriptors);
   if (bitmap === undefined || typeof bitmap === "number") return bitmap;
   const first = firstBlockOf(sb, group);
-  const run = longestRun(bitmap, first, goal, Math.max(from, firstFree(sb, group, bitmap)), to, count);
+  const lowest = firstFree(sb, group, bitmap);
+  // Most of what is asked for is one block, and then the first free one is it.
+  const run =
+    count === 1 && lowest >= from && lowest < to
+      ? { start: lowest, count }
+      : longestRun(bitmap, first, goal, Math.max(from, lowest), to, count);
   releaseBuffer(bitmap);
   if (run === undefined) return undefined;
   return { start: first + run.start, count: run.count };

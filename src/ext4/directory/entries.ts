@@ -7,7 +7,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { bufferData, holdBuffer, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
+import { bufferData, Kind, releaseBuffer, setKind, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import type { Inode } from "../inode.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
@@ -92,34 +92,43 @@ function findEntry(directory: Inode, name: Uint8Array, room?: Room): Place | num
     if (typeof buffer === "number") return buffer;
     const place = findIn(buffer, name, room);
     if (place !== undefined) return place;
-    releaseBuffer(buffer);
   }
   return -Errno.ENOENT;
 }
 
+/** The entry of a name in a held buffer, which is given up if the name is not in it: to `room`, if there is some. */
 function findIn(buffer: Buffer, name: Uint8Array, room?: Room): Place | undefined {
   const { mem } = buffer;
-  const { u32 } = mem;
+  const { u8, u32 } = mem;
   const start = bufferData(buffer);
+  const { length } = name;
+  // Most names differ in their length or at the end.  That is asked at once: two questions would both be answered
+  // one way as often as the other, and a processor that guesses wrong takes longer than all the rest here.
+  const end = name[length - 1] as number;
+  const endAt = DirectoryEntry.size + length - 1;
   // The first block with room will do.
-  const need = room === undefined || room.buffer !== undefined ? NO_RECORD : entrySize(name.length);
+  let need = room === undefined || room.buffer !== undefined ? NO_RECORD : entrySize(length);
   let before = 0;
   let spare = 0;
   for (let at = start; at < start + BLOCK_SIZE;) {
     const lengths = u32[(at + LENGTH) >>> 2] as number; // the record's, the name's, the type
     const record = lengths & 0xffff;
-    if (((lengths >>> 16) & 0xff) === name.length && u32[at >>> 2] !== 0 && sameName(mem, at, name)) {
-      return { buffer, at, before };
+    const named = (lengths >>> 16) & 0xff;
+    const used = u32[at >>> 2] !== 0;
+    const differs = (named ^ length) | ((u8[at + endAt] as number) ^ end);
+    if (differs === 0 && used && sameName(mem, at, name)) return { buffer, at, before };
+    if (record - (used ? entrySize(named) : 0) >= need) {
+      spare = at;
+      need = NO_RECORD;
     }
-    if (record >= need && spare === 0 && record - usedBy(mem, at) >= need) spare = at;
     before = at;
     at += record;
   }
   // Behind the limit lies what looks like an unused entry.
-  if (room !== undefined && spare !== 0 && spare < start + limitOf(superBlock(mem)) && holdBuffer(buffer)) {
+  if (room !== undefined && spare !== 0 && spare < start + limitOf(superBlock(mem))) {
     room.buffer = buffer;
     room.at = spare;
-  }
+  } else releaseBuffer(buffer);
   return undefined;
 }
 
@@ -135,7 +144,6 @@ function findIndexed(directory: Inode, name: Uint8Array, room?: Room): Place | n
     const leaf = readLeaf(directory, path);
     // A new name goes into the first of the leaves.
     const place = typeof leaf === "number" ? leaf : findIn(leaf, name, first ? room : undefined);
-    if (typeof leaf !== "number" && place === undefined) releaseBuffer(leaf);
     result = place ?? nextLeaf(directory, path);
   }
   releaseSteps(path);

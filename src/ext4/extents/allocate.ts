@@ -110,12 +110,13 @@ const firstOf = ({ start, media }: Extent): Place => ({ logical: start, media })
 /** Adds an extent to the tree, alone or to a neighbour.  The path leads to its first block. */
 function insert(handle: Handle, path: Path, extent: Extent): number {
   const { mem } = path;
-  const opened = openNode(handle, path, 0) || openNode(handle, path, path.depth);
+  const { leaf } = path;
+  const opened = openNode(handle, path, 0) || (path.depth > 0 ? openNode(handle, path, path.depth) : 0);
   if (opened < 0) return opened;
   if (joinNeighbour(path, extent)) return closeLeaf(handle, path);
   const roomy = makeRoom(handle, path, extent.start, 1);
   if (roomy < 0) return roomy;
-  const again = openNode(handle, path, path.depth);
+  const again = path.leaf === leaf ? 0 : openNode(handle, path, path.depth);
   if (again < 0) return again;
   insertExtent(mem, path.leaf, path.position + 1, extent);
   return closeLeaf(handle, path);

@@ -1,31 +1,39 @@
-// How many blocks of metadata the operations on a tree change at most: what `journalStart` is asked for.
+// How many blocks of metadata the operations on a tree change at most: what `journalStart` is asked for.  It depends
+// on the file system's sizes alone, and is computed when they become known.
 
+import { struct, u32, type ViewOf } from "../../machine/struct.ts";
 import type { SuperBlock } from "../super.ts";
 import { blockEntries, MAX_DEPTH } from "../media/extent.ts";
 
-export interface Credits {
-  /** One `allocateExtent`. */
-  readonly allocate: number;
-  /** One `convertExtent` of a range that lies in at most CONVERTED_LEAVES leaves: thousands of extents. */
-  readonly convert: number;
-  /** One `removeExtents`, of any size. */
-  readonly remove: number;
-  /** Fields of one inode: size, times. */
-  readonly inode: number;
-  /** Onto the orphan list, or off it. */
-  readonly orphan: number;
-  /** An inode taken from its group, and filled. */
-  readonly newInode: number;
-  /** A name added: the leaf of an indexed directory and its node may both be halved. */
-  readonly addName: number;
-  /** An inode given back. */
-  readonly freeInode: number;
-}
+/** What a handle asks for, in blocks of metadata, by what it does. */
+export const Credits = struct("credits", {
+  allocate: u32, // one allocateExtent
+  convert: u32, // one convertExtent of a range that lies in at most CONVERTED_LEAVES leaves: thousands of extents
+  remove: u32, // one removeExtents, of any size
+  inode: u32, // fields of one inode: size, times
+  orphan: u32, // onto the orphan list, or off it
+  newInode: u32, // an inode taken from its group, and filled
+  addName: u32, // a name added: the leaf of an indexed directory and its node may both be halved
+  freeInode: u32, // an inode given back
+});
+export type Credits = ViewOf<typeof Credits>;
 
 const CONVERTED_LEAVES = 16;
 
 /** Credits of one operation each; a handle for several asks for their sum. */
 export function creditsFor(sb: SuperBlock): Credits {
+  return sb.credits;
+}
+
+/** At mount: the superblock has been read. */
+export function countCredits(sb: SuperBlock): void {
+  Object.assign(sb.credits, creditsOf(sb));
+}
+
+type Sizes = Pick<SuperBlock, "blockSize" | "blockCount" | "groupCount" | "descriptorBlocks">;
+
+/** What `creditsFor` says of a file system of such sizes. */
+export function creditsOf(sb: Sizes): Omit<Credits, "mem" | "at"> {
   // The bitmaps and descriptors of all groups that an operation can take from or give to, and the superblock.
   const space = (groups: number): number =>
     Math.min(groups, sb.groupCount) + Math.min(groups, sb.descriptorBlocks) + 1;
@@ -48,6 +56,6 @@ export function creditsFor(sb: SuperBlock): Credits {
 }
 
 /** Index nodes that a file of single blocks has, half full as splits leave them. */
-function fullIndexes(sb: SuperBlock): number {
+function fullIndexes(sb: Sizes): number {
   return Math.ceil(sb.blockCount / (blockEntries(sb.blockSize) / 2) ** 2);
 }

@@ -28,13 +28,14 @@ export class Path {
   readonly inode: Inode;
   readonly mem: Memory;
   depth = 0;
+  // Most trees are a root alone: arrays that start empty would get room for many levels at once.
   /** The address of each level's node. */
-  readonly nodes: number[] = [];
-  readonly positions: number[] = [];
+  readonly nodes: number[] = [0];
+  readonly positions: number[] = [0];
   /** The first file block behind what each level's node covers. */
-  readonly ends: number[] = [];
+  readonly ends: number[] = [0];
   /** Of the levels below the root. */
-  readonly buffers: (Buffer | undefined)[] = [];
+  readonly buffers: (Buffer | undefined)[] = [undefined];
 
   /** Whether new nodes may take the blocks that are kept.  kernel: EXT4_GET_BLOCKS_METADATA_NOFAIL */
   mustNotFail = false;

@@ -95,7 +95,7 @@ export function journalStop(handle: Handle): number {
   assert(handle.depth > 0, "a handle is stopped as often as it was started");
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
-  addTo(bufferCache(handle.mem).promised, -handle.credits);
+  addTo(bufferCache(handle.mem).promised, 0 - handle.credits); // never -0, which is no integer to the engine
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;

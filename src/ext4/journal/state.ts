@@ -86,9 +86,11 @@ export function journalOf(mem: Memory): Journal {
   return rootView(mem, Root.journal, Journal);
 }
 
+const HANDLE_STRIDE = strideOf(Handle);
+
 /** The handle of the current task, running or not. */
 export function currentHandle(mem: Memory): Handle {
-  return viewAt(mem, Handle, rootAt(mem, Root.handles) + currentTask() * strideOf(Handle));
+  return viewAt(mem, Handle, rootAt(mem, Root.handles) + currentTask() * HANDLE_STRIDE);
 }
 
 /** How many blocks of metadata a transaction can have.  kernel: j_max_transaction_buffers */

@@ -3,6 +3,7 @@
 import type { Memory } from "../../machine/memory.ts";
 import { mediaAt } from "../../machine/pmem.ts";
 import { OnErrors } from "../damage.ts";
+import { countCredits } from "../extents/credits.ts";
 import { ReadOnlyCompat, Compat, Incompat, missingFeatures, unsupportedFeatures } from "../media/features.ts";
 import { RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
 import { OLD_INODE_SIZE } from "../media/inode.ts";
@@ -168,4 +169,5 @@ function fillIn(sb: SuperBlock, raw: Raw): void {
   sb.readOnly = 0;
   const ownSeed = (sb.featureIncompat & Incompat.csum_seed) !== 0;
   sb.csumSeed = ownSeed ? raw.s_checksum_seed : seedOf(sb.mem, raw.s_uuid);
+  countCredits(sb);
 }

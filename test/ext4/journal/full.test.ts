@@ -3,9 +3,8 @@
 // few blocks, as emptied tree blocks are revoked and not written, so none has to be cut in two.
 
 import { expect, test } from "vitest";
-import { creditsFor } from "../../../src/ext4/extents/credits.ts";
+import { creditsOf } from "../../../src/ext4/extents/credits.ts";
 import { journalOf } from "../../../src/ext4/journal/state.ts";
-import type { SuperBlock } from "../../../src/ext4/super.ts";
 import { MAX_MEDIA, MIB } from "../../../src/machine/limits.ts";
 import { createMemory, header } from "../../../src/machine/layout.ts";
 import { mediaAt } from "../../../src/machine/pmem.ts";
@@ -31,8 +30,8 @@ test("every operation on the largest media fits half a transaction of the smalle
     blockCount: blocks,
     groupCount: Math.ceil(blocks / (8 * BLOCK)),
     descriptorBlocks: descriptors,
-  } as SuperBlock;
-  const { allocate, convert, remove, inode, orphan, newInode, addName, freeInode } = creditsFor(largest);
+  };
+  const { allocate, convert, remove, inode, orphan, newInode, addName, freeInode } = creditsOf(largest);
   const most = SMALLEST >>> 3;
   expect(allocate + convert).toBeLessThan(most);
   expect(remove + orphan + freeInode + 3).toBeLessThan(most);
@@ -89,12 +88,12 @@ test("three tasks of which two fill a transaction, and a log that has to be empt
   for (const task of [0, 1, 2]) calls.close(calls.open(`/file${task}`, "w+"));
   calls.sync();
   const journal = journalOf(mem);
-  const { allocate, convert } = creditsFor({
+  const { allocate, convert } = creditsOf({
     blockSize: BLOCK,
     blockCount: 4096,
     groupCount: 1,
     descriptorBlocks: 1,
-  } as SuperBlock);
+  });
   // A transaction has room for two handles, and the first commit leaves less than half of the log.
   journal.length = journal.first + 4 * 2 * (allocate + convert);
   journal.free = ((journal.length - journal.first) >>> 1) + 2;
