@@ -17,11 +17,10 @@ import { bug, Errno } from "../machine/errors.ts";
 import { Root, rootView, viewAt } from "../machine/layout.ts";
 import type { Memory } from "../machine/memory.ts";
 import { touch } from "../machine/snapshot.ts";
-import { embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { cacheLine, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { LeafLock, leafLock, leafUnlock } from "../locks/leaf.ts";
 import {
   closeReferences,
-  Counter,
   giveReference,
   openReferences,
   References,
@@ -71,11 +70,11 @@ export const Buffer = struct("buffer", {
   place: u32, // which of its owner's blocks it is, where the owner says so (directory/hint.ts)
   data: u32, // the address of its bytes: the same for the machine's life
   visited: u32, // 1: used since the clock's hand came by; no lock: a hint
+  line: cacheLine, // heads are held and given up all the time, neighbours by different tasks
 });
 export type Buffer = ViewOf<typeof Buffer>;
 
 export const BufferCache = struct("buffer_cache", {
-  lock: embed(LeafLock),
   capacity: u32,
   hashAt: u32,
   hashMask: u32,
@@ -83,10 +82,11 @@ export const BufferCache = struct("buffer_cache", {
   dirtyAt: u32, // the set of dirty buffers, by their index
   dirtyWordsAt: u32,
   dataAt: u32,
+  lockLine: cacheLine, // what stands above is only read
+  lock: embed(LeafLock),
   hand: u32, // of the clock
   dirtyCount: u32,
   loggedCount: u32,
-  promised: embed(Counter), // credits of running handles
 });
 export type BufferCache = ViewOf<typeof BufferCache>;
 

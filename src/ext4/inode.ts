@@ -21,7 +21,7 @@
 import { Op, step } from "../machine/cpu.ts";
 import { header, nanosecondsOf, secondsOf } from "../machine/layout.ts";
 import { note, Note } from "../machine/trace.ts";
-import { embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { cacheLine, embed, f64, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
 import { References } from "../locks/references.ts";
 import { RwSem } from "../locks/rwsem.ts";
@@ -37,6 +37,7 @@ const LOAD = Op.load;
 const STORE = Op.store;
 
 export const Inode = struct("inode", {
+  line: cacheLine, // neighbours may be used by different tasks
   state: u32,
   references: embed(References),
   number: u32,

@@ -14,7 +14,7 @@ import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
 import { mediaAt } from "../machine/pmem.ts";
 import { rootView, Root } from "../machine/layout.ts";
-import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { bytes, cacheLine, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { Mutex } from "../locks/mutex.ts";
 import { SeqCount } from "../locks/seqcount.ts";
 import { Credits } from "./extents/credits.ts";
@@ -61,6 +61,7 @@ export const SuperBlock = struct("superblock", {
   groupsPerFlex: u32, // groups that have their own structures in the first of them; 1 without flex_bg
   credits: embed(Credits),
 
+  allocLine: cacheLine, // what stands above is only read
   allocMutex: embed(Mutex),
   freeBlocks: u32,
   freeInodes: u32,

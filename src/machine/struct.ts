@@ -71,6 +71,12 @@ export function bytes(length: number, align = 1): Field<number, false> {
   return { kind: "bytes", size: length, align };
 }
 
+/**
+ * Takes no room: what follows starts at a cache line, and so do all structs that have one.  A core that writes a line
+ * takes it from all others, so what tasks change side by side, and what all only read, stands in lines of its own.
+ */
+export const cacheLine: Field<number, false> = bytes(0, 64);
+
 /** A struct inside a struct. */
 export function embed<S extends AnyStruct>(inner: S): Field<ViewOf<S>, false> {
   return { kind: "struct", size: inner.size, align: inner.align, struct: inner };

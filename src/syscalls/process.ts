@@ -18,7 +18,7 @@ import { assert, bug, Errno } from "../machine/errors.ts";
 import { allocate, Root, rootAt, setRoot, strideOf, viewAt } from "../machine/layout.ts";
 import { HOST_TASK, MAX_DESCRIPTORS, MAX_PROCESSES } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
-import { bytes, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
+import { bytes, cacheLine, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
 import { AddressSpace, newSpace } from "../mm/space.ts";
 import type { Design, WritePlace } from "../xip/design.ts";
 import { type File, fileOf, takeFile } from "./file.ts";
@@ -33,6 +33,7 @@ import {
 } from "./record.ts";
 
 const Process = struct("process", {
+  line: cacheLine,
   lock: embed(SpinLock),
   index: u32,
   spaceAt: u32, // the AddressSpace

@@ -7,7 +7,7 @@ import { mediaAt } from "../../src/machine/pmem.ts";
 import { freeBlocks, type Run } from "../../src/ext4/alloc/blocks.ts";
 import { freeInode } from "../../src/ext4/alloc/inodes.ts";
 import { valueOf } from "../../src/locks/references.ts";
-import { bufferCache } from "../../src/ext4/buffer.ts";
+import { journalOf } from "../../src/ext4/journal/state.ts";
 import { check } from "../../src/ext4/check/check.ts";
 import { freeze } from "../../src/ext4/journal/commit.ts";
 import { journalStart, journalStop } from "../../src/ext4/journal/handle.ts";
@@ -63,5 +63,5 @@ test("threads that miss, evict and write buffers always find their own block's b
     counted += mem.u32[(mediaAt(mem, block * 4096) >>> 2) + 1] as number;
   }
   expect(counted).toBe(4000);
-  expect(valueOf(bufferCache(mem).promised)).toBe(0);
+  expect(valueOf(journalOf(mem).promised)).toBe(0);
 });

@@ -25,7 +25,7 @@ import { Errno } from "../../machine/errors.ts";
 import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { MAX_INODES } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { bytes, cacheLine, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import {
@@ -61,8 +61,9 @@ const KEPT = 64;
 
 const InodeTable = struct("inode_table", {
   mutex: embed(Mutex), // protects which places are in use, and for what: open and closed counts of references
-  inodesAt: u32,
   reach: u32, // the places from here on are free: nobody looks there
+  readLine: cacheLine, // what follows is mostly read
+  inodesAt: u32,
   kept: bytes(4 * KEPT, 4), // the directories that the table itself has a reference to, by address
 });
 type InodeTable = ViewOf<typeof InodeTable>;
@@ -164,9 +165,9 @@ export function forgetDirectory(inode: Inode): void {
 /** The live inode of a number.  The table is locked, or what is found is asked again. */
 function findLive(mem: Memory, number: number): Inode | undefined {
   const table = tableOf(mem);
-  const { inodesAt, reach } = table;
   const kept = mem.u32[keptWord(table, number)] as number;
   if (kept !== 0 && mem.u32[(kept + NUMBER) >>> 2] === number) return inodeAt(mem, kept);
+  const { inodesAt, reach } = table;
   for (let at = inodesAt; at < inodesAt + reach * STRIDE; at += STRIDE) {
     if (mem.u32[(at + NUMBER) >>> 2] === number && mem.u32[(at + STATE) >>> 2] === State.live) {
       return inodeAt(mem, at);

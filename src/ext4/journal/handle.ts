@@ -52,10 +52,10 @@ function needsHeld(sb: SuperBlock, credits: number): boolean {
 }
 
 /** Whether the credits are promised now.  A block counts as dirty before it does not count as promised any more. */
-function promise(cache: BufferCache, limit: number, credits: number): boolean {
-  const promised = addTo(cache.promised, credits);
+function promise(journal: Journal, cache: BufferCache, limit: number, credits: number): boolean {
+  const promised = addTo(journal.promised, credits);
   if (promised + cache.dirtyCount <= limit) return true;
-  addTo(cache.promised, -credits);
+  addTo(journal.promised, -credits);
   return false;
 }
 
@@ -78,7 +78,7 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   const given = needsHeld(sb, credits) ? commit(sb) : 0;
   if (given < 0) return given;
   downRead(journal.sem);
-  while (!promise(cache, limit, credits)) {
+  while (!promise(journal, cache, limit, credits)) {
     upRead(journal.sem);
     const result = commit(sb);
     if (result < 0) return result;
@@ -95,11 +95,12 @@ export function journalStop(handle: Handle): number {
   assert(handle.depth > 0, "a handle is stopped as often as it was started");
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
-  addTo(bufferCache(handle.mem).promised, 0 - handle.credits); // never -0, which is no integer to the engine
+  const journal = journalOf(handle.mem);
+  addTo(journal.promised, 0 - handle.credits); // never -0, which is no integer to the engine
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
-  upRead(journalOf(handle.mem).sem);
+  upRead(journal.sem);
   return 0;
 }
 
@@ -129,8 +130,9 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
     bug(`a handle asked for ${handle.asked} credits and changes one block more: ${buffer.block}`);
   }
   handle.credits -= 1;
-  removePage(journalOf(handle.mem).revoked, buffer.block); // this transaction has it again
-  addTo(bufferCache(handle.mem).promised, -1);
+  const journal = journalOf(handle.mem);
+  removePage(journal.revoked, buffer.block); // this transaction has it again
+  addTo(journal.promised, -1);
   return 0;
 }
 
@@ -149,7 +151,8 @@ export function forget(handle: Handle, block: number): void {
 export function extendHandle(handle: Handle, credits: number): boolean {
   assert(handle.depth > 0, "a running handle is extended");
   const cache = bufferCache(handle.mem);
-  const extended = promise(cache, dirtyLimit(cache, journalOf(handle.mem)), credits);
+  const journal = journalOf(handle.mem);
+  const extended = promise(journal, cache, dirtyLimit(cache, journal), credits);
   if (extended) {
     handle.credits += credits;
     handle.asked += credits;

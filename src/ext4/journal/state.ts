@@ -8,6 +8,7 @@
 //   sem           shared: a handle is running; alone: the running transaction is being closed.  Protects `running`,
 //                 `revoked`
 //   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, and the log on media
+//   promised      nobody: it is added to
 //   held          single bits: sb.allocMutex; emptied at the end of a commit, when nobody adds to that one
 //   all others    constant while mounted
 //
@@ -28,13 +29,16 @@ import {
 import { TASK_SLOTS } from "../../machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { initPageSet, PageSet } from "../../machine/pmem/page-set.ts";
-import { embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { cacheLine, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { GroupMutex, initGroupMutex } from "../../locks/group.ts";
+import { Counter } from "../../locks/references.ts";
 import { initRwSem, RwSem } from "../../locks/rwsem.ts";
 
 const Journal = struct("journal", {
   sem: embed(RwSem),
+  promised: embed(Counter), // credits of running handles
+  logLine: cacheLine, // every handle changes what stands above
   length: u32, // blocks of the journal; 0: the file system has none
   first: u32, // of the ring
   incompat: u32, // features of its format
@@ -62,6 +66,7 @@ export const MAX_PLACES = 64;
 
 /** The handle of a task, which alone uses it; running while `depth` is not 0. */
 export const Handle = struct("handle", {
+  line: cacheLine,
   depth: u32,
   credits: u32, // blocks it may still change
   asked: u32, // credits at the start
