@@ -55,6 +55,11 @@ export async function loadDesign(given: unknown): Promise<PlacedDesign> {
     }
     return { design: checkDesign(given, await importDefault("design", given)), place: urlOf(given) };
   }
+  if (given === undefined) {
+    throw new UsageError(
+      `there is no design given; there are ${list([...designs.keys()])}, and modules' paths`,
+    );
+  }
   const design = checkDesign("the design", given);
   return { design, place: designs.get(design.name) === design ? design.name : "" };
 }

@@ -6,7 +6,6 @@ import { commit } from "../../src/ext4/journal/commit.ts";
 import { mount } from "../../src/ext4/mount/mount.ts";
 import { superBlock } from "../../src/ext4/super.ts";
 import { MIB } from "../../src/machine/limits.ts";
-import { mediaAt } from "../../src/machine/pmem.ts";
 import type { Sys } from "../../src/syscalls/sys.ts";
 import type { Design } from "../../src/xip/design.ts";
 import { designs } from "../../src/xip/designs/index.ts";
@@ -96,12 +95,4 @@ test.each<[string[], RegExp]>([
 ])("an image made with %j is refused: %s", (args, sentence) => {
   const result = mount(bareMachine({ image: mkfs(16 * MIB, args) }));
   expect("message" in result ? result.message : "mounted").toMatch(sentence);
-});
-
-test("orphans that another kernel left in a file of their own are not overlooked", () => {
-  const mem = bareMachine({ image: mkfs(16 * MIB, ["-O", "orphan_file,^metadata_csum"]) });
-  const readOnly = mediaAt(mem, 1024 + 0x64);
-  mem.u32[readOnly >>> 2] = (mem.u32[readOnly >>> 2] as number) | 0x10000; // s_feature_ro_compat: orphan_present
-  const result = mount(mem);
-  expect("message" in result ? result.message : "mounted").toMatch(/orphan_present.*run e2fsck on it first$/);
 });

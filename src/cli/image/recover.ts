@@ -11,7 +11,8 @@ import { asRefusal } from "./reason.ts";
 import { errnoName } from "../../machine/errors.ts";
 import { header } from "../../machine/layout.ts";
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
-import { hasOrphans, markedBlock } from "../../ext4/mount/marks.ts";
+import { orphansOn } from "../../ext4/check/orphans.ts";
+import { markedBlock, mayHaveOrphans } from "../../ext4/mount/marks.ts";
 import { mount, recover, unmount } from "../../ext4/mount/mount.ts";
 import { bootKernel } from "../../syscalls/boot.ts";
 
@@ -44,8 +45,8 @@ export async function recoverFile(
   try {
     await file.open();
     if (done !== undefined) await writeRecovery(file, mem, done.journalBlock);
-    const orphans = hasOrphans(mem);
-    if (orphans) {
+    const orphans = orphansOn(mem).size > 0;
+    if (mayHaveOrphans(mem)) {
       const wrong = cleanUp(mem);
       if (wrong === undefined) await writeOrphans(file, mem);
       else {

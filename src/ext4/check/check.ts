@@ -18,9 +18,9 @@ import {
   type Group,
 } from "./groups.ts";
 import { BLOCK, Image, readFacts, type Facts, type Problem } from "./image.ts";
+import { readOrphans } from "./orphans.ts";
 import {
   DIRECTORY,
-  neverUsed,
   readInode,
   readMap,
   REGULAR,
@@ -73,24 +73,6 @@ export function check(mem: Memory): Problem[] {
   checkBlockBitmaps(image, facts, groups, owners);
   checkInodeBitmaps(image, facts, groups, new Set(all.used.keys()), new Set(all.directories.keys()));
   return image.problems;
-}
-
-function readOrphans(image: Image, facts: Facts, groups: readonly Group[]): Set<number> {
-  const orphans = new Set<number>();
-  const last = facts.groups * facts.inodesPerGroup;
-  for (let number = facts.lastOrphan; number !== 0;) {
-    if (number > last || number < facts.firstInode || neverUsed(facts, groups, number)) {
-      image.report("orphan list", `it names inode ${number}, which cannot be`);
-      break;
-    }
-    if (orphans.has(number)) {
-      image.report("orphan list", `it comes back to inode ${number}`);
-      break;
-    }
-    orphans.add(number);
-    number = readInode(image, facts, groups, number).deleted;
-  }
-  return orphans;
 }
 
 function checkTable(all: Check, group: Group): void {

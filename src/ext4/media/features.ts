@@ -26,6 +26,7 @@ export const ReadOnlyCompat = {
   dir_nlink: 0x20,
   extra_isize: 0x40,
   metadata_csum: 0x400,
+  orphan_present: 0x10000, // the orphan file may have entries: while Linux has it mounted
 } as const;
 
 /** Names of features that anybody may ignore, and nobody here makes. */
@@ -56,7 +57,6 @@ const foreignReadOnly = new Map([
   [0x2000, "project"],
   [0x4000, "shared_blocks"],
   [0x8000, "verity"],
-  [0x10000, "orphan_present"],
 ]);
 
 /** Every feature by the name e2fsprogs gives it, whether supported here or not. */

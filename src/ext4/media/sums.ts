@@ -37,7 +37,8 @@ export function groupSum16(mem: Memory, uuidAt: number, group: number, at: numbe
   return size > SHORT_DESCRIPTOR ? crc16(mem, crc, sumAt + 2, at + size - sumAt - 2) : crc;
 }
 
-const seedOfInode = (seed: number, inode: number, generation: number): number =>
+/** What the checksums of an inode and of the blocks that belong to it start from. */
+export const seedOfInode = (seed: number, inode: number, generation: number): number =>
   crc32cNumber(crc32cNumber(seed, inode), generation);
 
 /** The checksum of `length` bytes of a block that belongs to an inode. */

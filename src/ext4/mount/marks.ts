@@ -16,8 +16,10 @@ export function needsRecovery(mem: Memory): boolean {
   return (rawOf(mem).s_feature_incompat & Incompat.needs_recovery) !== 0;
 }
 
-export function hasOrphans(mem: Memory): boolean {
-  return rawOf(mem).s_last_orphan !== 0;
+/** Whether a mount has orphans to look for. */
+export function mayHaveOrphans(mem: Memory): boolean {
+  const { s_last_orphan, s_feature_ro_compat } = rawOf(mem);
+  return s_last_orphan !== 0 || (s_feature_ro_compat & ReadOnlyCompat.orphan_present) !== 0;
 }
 
 /** Block 0 as it would be with a mark, and its checksum; the media stays as it is. */

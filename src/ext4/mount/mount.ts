@@ -27,6 +27,7 @@ import { ROOT_INODE } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
 import { recoverJournal, type Recovery } from "../journal/recovery/recover.ts";
 import { BLOCK_SHIFT, BLOCK_SIZE, SuperBlock, superBlock } from "../super.ts";
+import { cleanUpOrphanFile } from "./orphan-file.ts";
 import { cleanUpOrphans } from "./orphans.ts";
 import { readSuperBlock, wrongState } from "./superblock.ts";
 
@@ -102,7 +103,7 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
     return { message: `${why} (${errnoName(root)}): run e2fsck on the image first` };
   }
   sb.mounted = 1;
-  const orphans = cleanUpOrphans(sb);
+  const orphans = cleanUpOrphans(sb) ?? cleanUpOrphanFile(sb);
   if (orphans === undefined) return sb;
   unmount(sb);
   return { message: orphans };

@@ -65,14 +65,9 @@ function refusal(raw: Raw): string | undefined {
   return `the image was made without features that are needed here: ${missing.join(", ")}`;
 }
 
-/** Linux sets this one for as long as a file system with an orphan file is mounted. */
-const ORPHANS_LEFT =
-  "the image was not unmounted cleanly, and its orphan file is not supported (orphan_present): run e2fsck on it first";
-
 function foreignFeatures(raw: Raw): string | undefined {
   const features = unsupportedFeatures(raw.s_feature_incompat, raw.s_feature_ro_compat);
   if (features.length === 0) return undefined;
-  if (features.join() === "orphan_present") return ORPHANS_LEFT;
   const sum = wrongSum(raw);
   return `the image has features that are not supported: ${features.join(", ")}${sum === undefined ? "" : ` (and ${sum})`}`;
 }
