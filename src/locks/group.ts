@@ -11,12 +11,12 @@
 //
 //   done        the last round that is done; numbers wrap.  Changed by holders of the mutex
 //   inside      tasks that have the mutex or wait for it, or for a round
-//   expected    so many were inside when the mutex was last released: so many may come back.  A guess
+//   expected    so many were inside when the mutex was last released: so many may come back.  A guess; 0 under control
 //   even, odd   where tasks sleep that want an even or an odd round: numbers that grow with every release
 //
 // kernel: j_wait_done_commit, jbd2_log_wait_commit
 
-import { linger, Op, park, step, wake } from "../machine/cpu.ts";
+import { linger, Op, park, runsFree, step, wake } from "../machine/cpu.ts";
 import type { QuietCell } from "../machine/cell.ts";
 import { bytes, quiet, struct, u32, type ViewOf } from "../machine/struct.ts";
 import type { LockClass } from "./classes.ts";
@@ -99,7 +99,8 @@ export function groupLock(mutex: GroupMutex): void {
 export function groupUnlock(mutex: GroupMutex, round: number): void {
   step(Op.unlock, mutex.at);
   releasing(mutex, Hold.exclusive);
-  mutex.expected.store(mutex.inside.add(-1));
+  const inside = mutex.inside.add(-1);
+  if (runsFree()) mutex.expected.store(inside);
   mutex.done.store(round);
   release(mutex);
 }

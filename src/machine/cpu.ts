@@ -81,6 +81,11 @@ export function runAs(nextTask: number, nextEngine?: Engine): { task: number; en
   return before;
 }
 
+/** Whether tasks move by themselves: what is only about time has no meaning under control, and must leave no trace. */
+export function runsFree(): boolean {
+  return engine === undefined;
+}
+
 /** Announces an operation that another task can observe, before it happens. */
 export function step(op: Op, address: number): void {
   if (engine !== undefined) engine.step(op, address);
@@ -113,7 +118,7 @@ export function wake(cell: QuietCell, count = Infinity): void {
  * meanwhile, so it is over at once.
  */
 export function linger(cell: QuietCell, least: number, looks: number): void {
-  if (engine !== undefined) return;
+  if (!runsFree()) return;
   for (let i = 0; i < looks; i++) if (Atomics.load(cell.mem.i32, cell.index) >= least) return;
 }
 

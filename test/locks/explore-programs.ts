@@ -269,7 +269,12 @@ function announcing(
 function roundsOf(toy: Toy): string {
   if (toy.seen !== 0) return "left out";
   const { group, openGroup } = toy;
-  return group.inside.load() + openGroup.inside.load() === 0 ? `${toy.round.load() - 1} rounds` : "inside";
+  // Nobody is left inside, and no guess is left behind, which would make machines differ that do not.
+  const left = [group, openGroup].reduce(
+    (sum, { inside, expected }) => sum + inside.load() + expected.load(),
+    0,
+  );
+  return left === 0 ? `${toy.round.load() - 1} rounds` : "left";
 }
 
 /** Each task changes something and wants the round done that it is in; shows how many rounds that took. */
