@@ -40,6 +40,7 @@ import {
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { freeInode } from "../alloc/inodes.ts";
+import { nextBit, setBits } from "../alloc/bits.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
@@ -61,7 +62,7 @@ const KEPT = 64;
 
 const InodeTable = struct("inode_table", {
   mutex: embed(Mutex), // protects which places are in use, and for what: open and closed counts of references
-  reach: u32, // the places from here on are free: nobody looks there
+  used: bytes(MAX_INODES / 8, 4), // a bit for each place that is not free, so that nobody asks all of them
   readLine: cacheLine, // what follows is mostly read
   inodesAt: u32,
   kept: bytes(4 * KEPT, 4), // the directories that the table itself has a reference to, by address
@@ -92,15 +93,16 @@ export function inodeAt(mem: Memory, at: number): Inode {
  * comes or goes meanwhile may be met or not.  kernel: iterate over s_inodes
  */
 export function igetNext(mem: Memory, place: number): { inode: Inode; place: number } | undefined {
-  const { mutex, inodesAt, reach } = tableOf(mem);
+  const table = tableOf(mem);
   let found: { inode: Inode; place: number } | undefined;
-  mutexLock(mutex);
-  for (let next = place; next < reach && found === undefined; next++) {
-    const inode = inodeAt(mem, inodesAt + next * STRIDE);
+  mutexLock(table.mutex);
+  for (let next = nextUsed(table, place); next < MAX_INODES && found === undefined;) {
+    const inode = inodeAt(mem, table.inodesAt + next * STRIDE);
     if (inode.state === State.live) found = { inode, place: next };
+    next = nextUsed(table, next + 1);
   }
   if (found !== undefined) takeReference(found.inode.references);
-  mutexUnlock(mutex);
+  mutexUnlock(table.mutex);
   return found;
 }
 
@@ -167,8 +169,8 @@ function findLive(mem: Memory, number: number): Inode | undefined {
   const table = tableOf(mem);
   const kept = mem.u32[keptWord(table, number)] as number;
   if (kept !== 0 && mem.u32[(kept + NUMBER) >>> 2] === number) return inodeAt(mem, kept);
-  const { inodesAt, reach } = table;
-  for (let at = inodesAt; at < inodesAt + reach * STRIDE; at += STRIDE) {
+  for (let place = nextUsed(table, 0); place < MAX_INODES; place = nextUsed(table, place + 1)) {
+    const at = table.inodesAt + place * STRIDE;
     if (mem.u32[(at + NUMBER) >>> 2] === number && mem.u32[(at + STATE) >>> 2] === State.live) {
       return inodeAt(mem, at);
     }
@@ -185,21 +187,27 @@ function findFree(mem: Memory): Inode | undefined {
   return firstFree(table);
 }
 
-function firstFree({ mem, inodesAt, reach }: InodeTable): Inode | undefined {
-  let place = 0;
-  while (place < reach && mem.u32[(inodesAt + place * STRIDE + STATE) >>> 2] !== State.free) place++;
+function firstFree({ mem, inodesAt, used }: InodeTable): Inode | undefined {
+  const place = nextBit(mem, used, 0, 0, MAX_INODES);
   return place === MAX_INODES ? undefined : inodeAt(mem, inodesAt + place * STRIDE);
+}
+
+/** The first place from `from` on that is not free, MAX_INODES without one. */
+function nextUsed({ mem, used }: InodeTable, from: number): number {
+  return nextBit(mem, used, 1, from, MAX_INODES);
+}
+
+/** Says whether a place is free.  The table is locked. */
+function markPlace(inode: Inode, used: 0 | 1): void {
+  const table = tableOf(inode.mem);
+  const place = (inode.at - table.inodesAt) / STRIDE;
+  setBits(inode.mem, table.used, used, place, place + 1);
 }
 
 /** Makes a place free.  The table is locked. */
 function leave(inode: Inode): void {
-  const { mem } = inode;
-  const table = tableOf(mem);
   inode.state = State.free;
-  let { reach } = table;
-  const stateIndex = (place: number): number => (table.inodesAt + place * STRIDE + STATE) >>> 2;
-  while (reach > 0 && mem.u32[stateIndex(reach - 1)] === State.free) reach--;
-  table.reach = reach;
+  markPlace(inode, 0);
 }
 
 /**
@@ -262,8 +270,7 @@ function read(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
 
 /** Fills a free place from a raw inode; its references stay closed. */
 function take(inode: Inode, buffer: Buffer, number: number): void {
-  const table = tableOf(inode.mem);
-  table.reach = Math.max(table.reach, (inode.at - table.inodesAt) / STRIDE + 1);
+  markPlace(inode, 1);
   if (inode.dataSem.class === LockClass.none) initPlace(inode);
   inode.state = State.live;
   inode.number = number;
