@@ -67,6 +67,15 @@ const sequences: Record<string, Step[]> = {
     on("unlink", "/dangling"),
     on("stat", "/dir/missing"),
   ],
+  "a symlink that says it leads to a directory": [
+    opened("a", "/slash", "r"),
+    opened("b", "/slash", "w"),
+    opened("c", "/turn", "r"),
+    opened("d", "/turn", "w"),
+    opened("e", "/folder", "w"),
+    opened("f", "/twice", "w"),
+    on("stat", "/dir/file"),
+  ],
   "symlinks in a circle": [
     opened("a", "/circle", "r"),
     opened("b", "/circle", "w"),
@@ -112,6 +121,9 @@ function plant(root: string): void {
   symlinkSync("dir/missing", join(root, "dangling"));
   symlinkSync("round", join(root, "circle"));
   symlinkSync("circle", join(root, "round"));
+  symlinkSync("dir/file/", join(root, "slash"));
+  symlinkSync("turn/", join(root, "turn"));
+  symlinkSync("link", join(root, "twice"));
   // Beyond 59 bytes the target has a block of its own.
   symlinkSync(`${"./".repeat(60)}dir/file`, join(root, "long"));
 }

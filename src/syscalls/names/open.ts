@@ -63,11 +63,9 @@ function openNew(
     // A new file is empty.
     if (made) return openInode(caller, record, inode, path, flags & ~O.TRUNC);
     if (!follow || !isSymlink(inode)) return openInode(caller, record, inode, path, flags);
-    // The symlink may lead nowhere: then the file is made there.
-    const ended = walk(sb, path, true);
-    iput(inode);
-    if (typeof ended !== "number") return openInode(caller, record, ended, path, flags);
-    if (ended !== -Errno.ENOENT) return ended;
+    // Once more, where the symlink leads: there the file is, or is made.
+    const put = iput(inode);
+    if (put < 0) return put;
   }
 }
 
