@@ -295,6 +295,13 @@ describe("matrix", () => {
 });
 
 describe("stress", () => {
+  test("without one round says that it was not run, and is inconclusive", async () => {
+    const words = "stress two-writers --design ext4-xip-serialized --time 1ms".split(" ");
+    const { code, stdout } = await run(directory, ...words);
+    expect(stdout).toMatch(/^not run: two-writers under ext4-xip-serialized: 0 rounds, /);
+    expect(code).toBe(5);
+  });
+
   test("runs a scenario's tasks free for a time, and says how often they ran", async () => {
     const words = ["stress", "two-writers", "--design", "ext4-xip-serialized", "--time", "2s", "--json"];
     const { code, stdout } = await run(directory, ...words);

@@ -122,7 +122,8 @@ export const stressCommand = command({
           print(`${red(bold(`broken: ${brokenWord(violation.promise)}`))} (${violation.promise})`);
           print(`\n${violation.story.trimEnd()}\n`);
         }
-        const verdict = violation ? `Found in round ${violation.round}` : green(bold("held"));
+        const kept = rounds === 0 ? "not run" : green(bold("held"));
+        const verdict = violation ? `Found in round ${violation.round}` : kept;
         const what = `${scenario ?? "random calls"} under ${design}${interrupted ? ", interrupted" : ""}`;
         print(`${verdict}: ${what}: ${counted(rounds, "round")}, ${elapsed(result.elapsed)}.`);
       }
