@@ -1,5 +1,7 @@
 // `crash` from outside: what it prints of one cell and of many, its JSON, exit codes, Ctrl-C.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { end, run, scratch, start } from "./program.ts";
 
@@ -45,6 +47,22 @@ describe("crash", () => {
     const again = await run(directory, "replay", schedule);
     expect(again.code).toBe(1);
     expect(again.stdout).toMatch(/^broken: stale data/);
+  });
+
+  test("goes on when one of many cells cannot be run, says why, and exits with 1", async () => {
+    const library = new URL("../../src/index.js", import.meta.url).href;
+    const text = `import { scenario } from ${JSON.stringify(library)};
+      export default scenario(import.meta, {
+        claim: "None.", setup: (sys) => void sys.open("/missing", "r"), tasks: { one() {} },
+      });`;
+    writeFileSync(join(directory, "bad-setup.mjs"), text);
+    const cells = ["./bad-setup.mjs", "second-turn", "--design", "ext4-xip-serialized", "--max-lines", "2"];
+    const { code, stdout } = await run(directory, "crash", ...cells);
+    expect(stdout).toMatch(/^\.\/bad-setup\.mjs +failed\n+second-turn +held\n/m);
+    expect(stdout).toMatch(
+      /^# \.\/bad-setup\.mjs under ext4-xip-serialized could not be run: the setup .* ENOENT/m,
+    );
+    expect(code).toBe(1);
   });
 
   test("lists the flushes and fences that calls lack, and those with nothing to do", async () => {

@@ -11,7 +11,26 @@ export interface CrashCell extends CrashResult {
   readonly scenario: string;
   readonly design: string;
   readonly sound: boolean;
+  /** Why it could not be run. */
+  readonly error?: string;
 }
+
+/** What is known of a cell that could not be run. */
+export const nothingFound: CrashResult = {
+  runs: 0,
+  points: 0,
+  sampled: 0,
+  states: 0,
+  distinct: 0,
+  recovered: 0,
+  broken: 0,
+  maxLines: 0,
+  calls: [],
+  flushes: [],
+  finished: false,
+  complete: false,
+  elapsed: 0,
+};
 
 /** The table, scenarios down and designs across, in at most `look.width` columns. */
 export function crashTable(cells: readonly CrashCell[], look: Look): string[] {
@@ -21,19 +40,24 @@ export function crashTable(cells: readonly CrashCell[], look: Look): string[] {
     title: scenario,
     cells: designs.map((design): Cell => {
       const cell = cells.find((one) => one.scenario === scenario && one.design === design);
+      if (cell?.error !== undefined)
+        return { lines: [mark("!", "failed", look)], paint: paintOf(cell, look) };
       return cell === undefined || cell.states === 0 ? { lines: ["not run"] } : shown(cell, look);
     }),
   }));
   return table("", designs, rows, look.width);
 }
 
+/** How what is not as it should be looks. */
+const paintOf = ({ sound }: CrashCell, look: Look): Look["red"] => (sound ? look.red : look.bold);
+
 function shown(cell: CrashCell, look: Look): Cell {
-  const { violation, states, broken, recovered, sampled, finished, sound } = cell;
+  const { violation, states, broken, recovered, sampled, finished } = cell;
   const open = finished ? "" : "…";
   if (violation !== undefined) {
     return {
       lines: [brokenMark(violation.promise, look), `${grouped(broken)}/${grouped(states)}${open}`],
-      paint: sound ? look.red : look.bold,
+      paint: paintOf(cell, look),
     };
   }
   const some = sampled > 0 ? " of more" : "";
@@ -56,7 +80,8 @@ const tornCalls = ({ calls }: CrashCell): string[] => [
 
 /** A cell as a line of its own, for where no table can grow. */
 export function cellLine(cell: CrashCell): string {
-  const { scenario, design, violation, calls, finished } = cell;
+  const { scenario, design, violation, calls, finished, error } = cell;
+  if (error !== undefined) return `${scenario} under ${design}: failed: ${error}`;
   const word = violation === undefined ? "held" : `broken (${brokenWord(violation.promise)})`;
   const torn = tornCalls(cell);
   const atomic = torn.length === 0 ? "atomic" : `not atomic: ${torn.join(", ")}`;

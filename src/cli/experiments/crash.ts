@@ -7,7 +7,7 @@ import type { CallVerdict } from "../../lab/crash/calls.ts";
 import { look } from "../terminal/look.ts";
 import { print, printJson } from "../terminal/output.ts";
 import { counted } from "../terminal/words.ts";
-import { cellLine, crashLegend, crashTable, spent, type CrashCell } from "./crash-cells.ts";
+import { cellLine, crashLegend, crashTable, nothingFound, spent, type CrashCell } from "./crash-cells.ts";
 import {
   brokenWord,
   endOf,
@@ -76,18 +76,18 @@ export const crashCommand = command({
     "  broken, finished, complete, elapsed, nested?: { points, sampled, maxLines, states },",
     "  calls: [{ task, number, call, atomic, states, after? }, …],",
     "  flushes: [{ kind, what, task, number, call, count, blocks, message }, …],",
-    "  violation?: { promise, message, story, schedule, switches, run, replay } }, …] }",
+    "  violation?: { promise, message, story, schedule, switches, run, replay }, error? }, …] }",
     "points: of failure; sampled: those of more than 2 to the maxLines ways, of which some were chosen; states: ways",
     "the media were left; distinct: different media; recovered: different file systems afterwards; broken: states",
     "that broke a promise; finished: all schedules were run, or one broke; complete: nothing broke, and every way was",
     "tried; nested: with --nested, the same of second failures, during recovery; calls: number counts the task's",
     "calls from 1, states are those that the call brought, after (of a sync) those that could come up when it had",
     "returned; flushes: kind is missing (lines that were not durable when they had to be) or redundant, what is flush",
-    "or fence, count of lines, or of fences that are redundant",
+    "or fence, count of lines, or of fences that are redundant; error: why the cell could not be run",
   ].join("\n"),
   exits: [
     `${Exit.nothingFound}  no design that is meant to be sound broke`,
-    `${Exit.violation}  one did; or, asked for one scenario and one design, that one did`,
+    `${Exit.violation}  one did, or a cell could not be run; or, asked for one scenario and one design, that one did`,
     `${Exit.inconclusive}  inconclusive: a cell was stopped before it was through`,
   ].join("\n"),
   async run({ values, positionals }) {
@@ -97,6 +97,7 @@ export const crashCommand = command({
     const { loadDesign, loadScenario } = await import("../../lab/load.ts");
     const { ProgressSum } = await import("../../lab/host/jobs.ts");
     const { designs } = await import("../../xip/designs/index.ts");
+    const { UsageError } = await import("../../lab/usage.ts");
     const rows = positionals.length > 0 ? positionals : [...crashScenarios.keys()];
     const columns = values.design ?? [...designs.keys()];
     if (new Set(rows).size < rows.length) throw new Refusal("a scenario is named twice");
@@ -122,8 +123,15 @@ export const crashCommand = command({
         ): Promise<CrashCell> => {
           // Several cells at a time, or one on several machines: both fill the cores.
           const shared = { ...search, options, maxLines, signal, workers: workers ?? (only ? undefined : 1) };
-          const found = await crashWith(crews, scenario, { ...shared, design, onProgress: progress });
-          return { scenario, design, sound: sound.get(design) === true, ...found };
+          const what = { scenario, design, sound: sound.get(design) === true };
+          try {
+            const found = await crashWith(crews, scenario, { ...shared, design, onProgress: progress });
+            return { ...what, ...found };
+          } catch (error) {
+            // What one of many cells cannot do is no reason to lose the others.
+            if (only || error instanceof UsageError) throw error;
+            return { ...what, ...nothingFound, error: (error as Error).message };
+          }
         };
         const progress = new ProgressSum(watch.progress);
         const work = pairs.map(
@@ -195,11 +203,13 @@ function tabulate(cells: readonly CrashCell[], interrupted: boolean): void {
   print("");
   for (const line of crashLegend) print(line);
   if (interrupted) print("Interrupted.");
-  const broken = cells.flatMap((cell) =>
-    cell.violation === undefined ? [] : [[cell, cell.violation] as const],
-  );
-  if (broken.length > 0) print("");
-  for (const [cell, { promise }] of broken) print(`${replayOf(cell)}  # ${brokenWord(promise)}`);
+  const lines = cells.flatMap((cell) => {
+    const { scenario, design, error, violation } = cell;
+    if (error !== undefined) return [`# ${scenario} under ${design} could not be run: ${error}`];
+    return violation === undefined ? [] : [`${replayOf(cell)}  # ${brokenWord(violation.promise)}`];
+  });
+  if (lines.length > 0) print("");
+  for (const line of lines) print(line);
 }
 
 /** The only cell, in full. */
@@ -215,6 +225,7 @@ function tell(cell: CrashCell, interrupted: boolean): void {
 }
 
 function verdictOf(cells: readonly CrashCell[], only: boolean): ExitCode {
+  if (cells.some(({ error }) => error !== undefined)) return Exit.violation;
   if (cells.some(({ violation, sound }) => violation !== undefined && (sound || only))) return Exit.violation;
   return cells.every(({ finished }) => finished) ? Exit.nothingFound : Exit.inconclusive;
 }
