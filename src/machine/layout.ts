@@ -48,6 +48,7 @@ export const Root = {
   blockHints: 22,
   lowestFree: 23,
   groups: 24,
+  bitmaps: 25,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;

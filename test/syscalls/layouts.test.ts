@@ -70,6 +70,23 @@ test.each<[number, string[]]>([
   expect(e2fsck(cleanImage(mem))).toBe("");
 });
 
+test("an image of more groups than have their bitmaps kept is filled nearly to the end, emptied, and stays clean", () => {
+  const { mem, sys } = bootKernel(design, mkfs(80 * MIB, ["-g", "256", "-O", "^resize_inode"]));
+  const sb = superBlock(mem);
+  expect(sb.groupCount).toBe(80);
+  const [calls, free] = [sys(), sb.freeBlocks];
+  const fd = calls.open("/all", "w+");
+  let size = 0;
+  // But for what the extent tree needs, and what it gives back until the commit.
+  for (; sb.freeBlocks > 500; size += 64 * 4096) calls.fallocate(fd, 0, size, 64 * 4096);
+  expect(commit(sb)).toBe(0);
+  expect(e2fsck(cleanImage(mem))).toBe("");
+  calls.ftruncate(fd, 0);
+  expect(sb.freeBlocks).toBe(free);
+  expect(commit(sb)).toBe(0);
+  expect(e2fsck(cleanImage(mem))).toBe("");
+});
+
 test.each<[string[], RegExp]>([
   [["-O", "meta_bg,^resize_inode"], /not supported: meta_bg$/],
   [["-O", "bigalloc"], /not supported: bigalloc$/],

@@ -1,10 +1,28 @@
 // The bitmaps of a group: read, verified once, or made when the group was never used.
 //
 // mke2fs leaves the bitmaps of empty groups unwritten and says so in the descriptor; such a bitmap follows from the
-// layout.  It stays so on media until the first allocation in the group.  The caller has sb.allocMutex.
+// layout.  It stays so on media until the first allocation in the group.
+//
+// Every allocation asks for one, so those of the groups used last are kept: a table has the reference to each, a word for
+// each remainder of the groups' numbers.  Who asks gets a bitmap without a reference of his own.  It stays until a
+// bitmap of the same kind is asked for, or the lock is given up.
+//
+// Lock: sb.allocMutex, which callers have.
 
+import { allocate, Root, rootView, setRoot } from "../../machine/layout.ts";
+import type { Memory } from "../../machine/memory.ts";
 import { touch } from "../../machine/snapshot.ts";
-import { getBuffer, isVerified, Kind, releaseBuffer, setKind, setVerified, type Buffer } from "../buffer.ts";
+import { bytes, struct, type ViewOf } from "../../machine/struct.ts";
+import {
+  bufferAt,
+  getBuffer,
+  isVerified,
+  Kind,
+  releaseBuffer,
+  setKind,
+  setVerified,
+  type Buffer,
+} from "../buffer.ts";
 import { badChecksum, damaged } from "../damage.ts";
 import { baseBlocks, blocksOf, firstBlockOf, groupFlag, tableBlocks } from "../group.ts";
 import { crc32c } from "../media/checksum.ts";
@@ -14,8 +32,63 @@ import { allBits, setBits } from "./bits.ts";
 
 const BITS = BLOCK_SIZE * 8;
 
+/** So many groups have their bitmaps kept: a power of two. */
+const KEPT = 64;
+
+const KeptBitmaps = struct("kept_bitmaps", {
+  blocks: bytes(4 * KEPT, 4), // the buffers' addresses
+  inodes: bytes(4 * KEPT, 4),
+});
+
+/** At boot. */
+export function initBitmaps(mem: Memory): void {
+  setRoot(mem, Root.bitmaps, allocate(mem, KeptBitmaps));
+}
+
+const keptBitmaps = (mem: Memory): ViewOf<typeof KeptBitmaps> => rootView(mem, Root.bitmaps, KeptBitmaps);
+
+/** Keeps none any more.  At unmount. */
+export function dropBitmaps({ mem }: SuperBlock): void {
+  const first = keptBitmaps(mem).at >>> 2;
+  for (let word = first; word < first + KeptBitmaps.size / 4; word++) keep(mem, word, undefined);
+}
+
+/** The bitmap of a group that a word of the table holds. */
+function kept(mem: Memory, word: number, group: number): Buffer | undefined {
+  const at = mem.u32[word] as number;
+  if (at === 0) return undefined;
+  const bitmap = bufferAt(mem, at);
+  return bitmap.owner === group ? bitmap : undefined;
+}
+
+/** Puts a held bitmap into a word of the table, in the place of what was there. */
+function keep(mem: Memory, word: number, bitmap: Buffer | undefined): void {
+  const before = mem.u32[word] as number;
+  if (before !== 0) releaseBuffer(bufferAt(mem, before));
+  mem.u32[word] = bitmap?.at ?? 0;
+}
+
 /** The block bitmap of a group; -EFSBADCRC or -EUCLEAN when it is damaged. */
 export function getBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
+  const word = (keptBitmaps(sb.mem).blocks >>> 2) + (group & (KEPT - 1));
+  const known = kept(sb.mem, word, group);
+  if (known !== undefined) return known;
+  const bitmap = readBlockBitmap(sb, group, raw);
+  if (typeof bitmap !== "number") keep(sb.mem, word, bitmap);
+  return bitmap;
+}
+
+/** The inode bitmap of a group; -EFSBADCRC when it is damaged. */
+export function getInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
+  const word = (keptBitmaps(sb.mem).inodes >>> 2) + (group & (KEPT - 1));
+  const known = kept(sb.mem, word, group);
+  if (known !== undefined) return known;
+  const bitmap = readInodeBitmap(sb, group, raw);
+  if (typeof bitmap !== "number") keep(sb.mem, word, bitmap);
+  return bitmap;
+}
+
+function readBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
   const bitmap = getBuffer(sb, raw.bg_block_bitmap_lo);
   if (typeof bitmap === "number" || isVerified(bitmap)) return bitmap;
   setKind(bitmap, Kind.blockBitmap, group);
@@ -28,8 +101,7 @@ export function getBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup): Bu
   return bitmap;
 }
 
-/** The inode bitmap of a group; -EFSBADCRC when it is damaged. */
-export function getInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
+function readInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
   const bitmap = getBuffer(sb, raw.bg_inode_bitmap_lo);
   if (typeof bitmap === "number" || isVerified(bitmap)) return bitmap;
   setKind(bitmap, Kind.inodeBitmap, group);

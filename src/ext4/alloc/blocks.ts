@@ -7,7 +7,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import { releaseBuffer, type Buffer } from "../buffer.ts";
+import type { Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
@@ -126,7 +126,6 @@ function searchGroup(
     count === 1 && lowest >= from && lowest < to
       ? { start: lowest, count }
       : longestRun(bitmap, first, goal, Math.max(from, lowest), to, count);
-  releaseBuffer(bitmap);
   if (run === undefined) return undefined;
   return { start: first + run.start, count: run.count };
 }
@@ -249,6 +248,5 @@ function markIn(
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }
-  releaseBuffer(bitmap);
   return wrong ? damaged(sb.mem, "freeBlocks", group) : 0;
 }

@@ -9,7 +9,6 @@
 import { allocate, header, Root, rootView, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { f64, struct, u32, type ViewOf } from "../../machine/struct.ts";
-import { releaseBuffer } from "../buffer.ts";
 import { blocksOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
@@ -68,7 +67,6 @@ export function loadGroup(sb: SuperBlock, group: number): number {
   if (typeof bitmap === "number") return bitmap;
   const first = group * sb.blocksPerGroup;
   mem.copy(usedAt + first / 8, bitmap.data, sb.blocksPerGroup / 8);
-  releaseBuffer(bitmap);
   setBits(mem, usedAt, 1, first + blocksOf(sb, group), first + sb.blocksPerGroup);
   setBits(mem, loadedAt, 1, group, group + 1);
   return 0;

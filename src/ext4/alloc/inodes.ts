@@ -5,7 +5,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import { releaseBuffer, type Buffer } from "../buffer.ts";
+import type { Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { getGroup, groupFlag, rawGroup, releaseGroup } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
@@ -37,12 +37,8 @@ function inGroup(handle: Handle, sb: SuperBlock, group: number, isDirectory: boo
   if (typeof descriptors === "number") return descriptors;
   const raw = rawGroup(sb, descriptors, group);
   const bitmap = raw.bg_free_inodes_count_lo === 0 ? -Errno.ENOSPC : getInodeBitmap(sb, group, raw);
-  let result: number;
-  if (typeof bitmap === "number") result = bitmap;
-  else {
-    result = take(handle, sb, group, descriptors, bitmap, isDirectory);
-    releaseBuffer(bitmap);
-  }
+  const result =
+    typeof bitmap === "number" ? bitmap : take(handle, sb, group, descriptors, bitmap, isDirectory);
   releaseGroup(descriptors);
   return result;
 }
@@ -86,7 +82,6 @@ function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGrou
   if (typeof blocks === "number") return blocks;
   getWriteAccess(handle, blocks);
   dirtyMetadata(handle, blocks);
-  releaseBuffer(blocks);
   return 0;
 }
 
@@ -101,7 +96,6 @@ export function inodeInUse(sb: SuperBlock, inode: number): number {
   if (typeof bitmap === "number") return bitmap;
   const index = (inode - 1) % sb.inodesPerGroup;
   const used = allBits(sb.mem, bitmap.data, 1, index, index + 1);
-  releaseBuffer(bitmap);
   return used ? 1 : 0;
 }
 
@@ -147,6 +141,5 @@ function release(
     sb.freeInodes += 1;
     sb.countsChanged = 1;
   }
-  releaseBuffer(bitmap);
   return wrong ? damaged(sb.mem, "freeInodes", group) : 0;
 }

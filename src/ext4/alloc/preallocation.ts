@@ -17,7 +17,6 @@ import type { Memory } from "../../machine/memory.ts";
 import { claimSlot, initSlots, releaseSlot, Slots } from "../../machine/pool.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import { releaseBuffer } from "../buffer.ts";
 import { firstBlockOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { Inode } from "../inode.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
@@ -180,5 +179,4 @@ function freeUntaken(sb: SuperBlock, { media, length }: Preallocation): void {
     bit = nextBit(sb.mem, bitmap.data, 1, from, end);
     markFree(sb, first + from, bit - from);
   }
-  releaseBuffer(bitmap);
 }

@@ -15,6 +15,7 @@ import { clearPreallocations, initPreallocations } from "../alloc/preallocation.
 import { dropAllBuffers, getBuffer, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
 import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { initBlockHints } from "../directory/hint.ts";
+import { dropBitmaps, initBitmaps } from "../alloc/bitmaps.ts";
 import { dropGroups, holdGroups, initGroups } from "../group.ts";
 import { isDirectory } from "../inode.ts";
 import { forgetDirectories, iget, inodeAt, iput } from "../inodes/cache.ts";
@@ -59,6 +60,7 @@ export function initSuperBlock(mem: Memory): void {
   initPreallocations(mem);
   initBuffers(mem);
   initGroups(mem);
+  initBitmaps(mem);
   initBlockHints(mem);
   initJournal(mem);
 }
@@ -143,6 +145,7 @@ function forgetAll(sb: SuperBlock): number {
   releaseBuffer(bufferAt(sb.mem, sb.superBuffer));
   sb.superBuffer = 0;
   dropGroups(sb);
+  dropBitmaps(sb);
   forgetDirectories(sb.mem);
   return dropAllBuffers(sb.mem);
 }
