@@ -143,7 +143,7 @@ export const mutants: CrashMutant[] = [
     module: "xip/designs/ext4-xip-serialized",
     change: both(
       replacing("zeroAndConvert", /streamZeros\([^;]*\);/, ""),
-      replacing("writeLocked", /const copied =/, "commit(superBlock(mem)); const copied ="),
+      replacing("writeBlocks", /const copied =/, "commit(superBlock(mem)); const copied ="),
     ),
     scenario: "write-and-sync",
     breaks: "no-stale-data",
