@@ -80,8 +80,13 @@ test("so it is when the machine is halted for another reason", async () => {
   const crew = new Crew(2);
   const abort = new AbortController();
   const job = toyJob(["increment", "loops"], { signal: abort.signal });
+  let [steps, looks] = [0, 0];
   const look = setInterval(() => {
-    if (engineState(job.mem).current === 1) abort.abort();
+    const engine = engineState(job.mem);
+    // Before it is in its loop the task still makes steps, and would leave at one.
+    looks = engine.current === 1 && engine.steps === steps ? looks + 1 : 0;
+    steps = engine.steps;
+    if (looks === 20) abort.abort();
   }, 20);
   await expect(crew.run(job)).rejects.toMatchObject({
     kind: "stuck",
