@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-const OWN_THREAD = /^(ext4|golden|machine|mm|syscalls|lab\/oracles)\//;
+const OWN_THREAD = /^((ext4|golden|machine|mm|syscalls|lab\/oracles|cli\/io)\/|cli\/(image|recover)\.)/;
 const MORE_THREADS = /(stress|threads|process|fuzz|extent-status)\.test\.js$/;
 
 const files = readdirSync("dist/test", { recursive: true, encoding: "utf8" })
