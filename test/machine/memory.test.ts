@@ -41,6 +41,50 @@ describe("bulk operations", () => {
     }
   });
 
+  test("a scan finds the first record of a name's length and end, or else the first room for one", () => {
+    const mem = Memory.create(65536);
+    let state = 7;
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const found = { names: 0, rooms: 0, nothing: 0 };
+    for (let round = 0; round < 3000; round++) {
+      const records: { at: number; used: boolean; name: Uint8Array; spare: number }[] = [];
+      let end = AT;
+      for (let left = random(12); left >= 0; left--) {
+        // Few letters, so that names are often alike, or end alike.
+        const name = Uint8Array.from({ length: 1 + random(11) }, () => (random(5) === 0 ? 0xe1 : 0x61));
+        const used = random(4) > 0;
+        const size = (8 + name.length + 3) & ~3;
+        const length = size + 4 * random(4);
+        mem.u32[end >>> 2] = used ? 1 + random(0xffff_ffff) : 0;
+        mem.u16[(end + 4) >>> 1] = length;
+        mem.u8[end + 6] = name.length;
+        mem.u8[end + 7] = random(256);
+        mem.u8.set(name, end + 8);
+        records.push({ at: end, used, name, spare: used ? length - size : length });
+        end += length;
+      }
+      const wanted = Uint8Array.from({ length: 1 + random(11) }, () => (random(5) === 0 ? 0xe1 : 0x61));
+      const tail = wanted.subarray(-8);
+      const need = (8 + wanted.length + 3) & ~3;
+      const same = records.find(
+        ({ used, name }) =>
+          used && name.length === wanted.length && Buffer.compare(name.subarray(-8), tail) === 0,
+      );
+      const room = records.find(({ spare }) => spare >= need);
+      const bytes = Buffer.concat([Buffer.alloc(8 - tail.length), tail]);
+      const [low, high] = [bytes.readInt32LE(0), bytes.readInt32LE(4)];
+      const answer = mem.bulk.scan(AT, end, wanted.length, low, high, need);
+      expect(answer).toBe(same?.at ?? 0 - (room?.at ?? 0));
+      if (same !== undefined) found.names += 1;
+      else if (room !== undefined) found.rooms += 1;
+      else found.nothing += 1;
+    }
+    for (const times of Object.values(found)) expect(times).toBeGreaterThan(100);
+  });
+
   test("a number is translated if its range has it and nobody writes the range, else it is 0", () => {
     const mem = Memory.create(65536);
     const [sequence, range] = [AT >>> 2, (AT + 64) >>> 2];

@@ -55,8 +55,6 @@ export interface Name {
 interface Place {
   buffer: Buffer;
   at: number;
-  /** The entry before it in the block, 0 for the first. */
-  before: number;
 }
 
 /** Room for a new name: an entry with enough bytes to spare.  0: there is none at hand. */
@@ -71,8 +69,8 @@ export function leaveRoom({ buffer }: Room): void {
   if (buffer !== undefined) releaseBuffer(buffer);
 }
 
+/** Whether an entry, whose name is as long, has a name. */
 function sameName(mem: Memory, at: number, name: Uint8Array): boolean {
-  if (nameLength(mem, at) !== name.length) return false;
   const from = at + DirectoryEntry.size;
   // From the end: names that lie together often begin alike.
   for (let i = name.length - 1; i >= 0; i--) if (mem.u8[from + i] !== name[i]) return false;
@@ -99,37 +97,37 @@ function findEntry(directory: Inode, name: Uint8Array, room?: Room): Place | num
 /** The entry of a name in a held buffer, which is given up if the name is not in it: to `room`, if there is some. */
 function findIn(buffer: Buffer, name: Uint8Array, room?: Room): Place | undefined {
   const { mem } = buffer;
-  const { u8, u32 } = mem;
+  const { bulk } = mem;
   const start = bufferData(buffer);
+  const end = start + BLOCK_SIZE;
   const { length } = name;
-  // Most names differ in their length or at the end.  That is asked at once: two questions would both be answered
-  // one way as often as the other, and a processor that guesses wrong takes longer than all the rest here.
-  const end = name[length - 1] as number;
-  const endAt = DirectoryEntry.size + length - 1;
+  // What names differ in is mostly at their end.
+  const low = fourBytes(name, length - 8);
+  const high = fourBytes(name, length - 4);
   // The first block with room will do.
-  let need = room === undefined || room.buffer !== undefined ? NO_RECORD : entrySize(length);
-  let before = 0;
-  let spare = 0;
-  for (let at = start; at < start + BLOCK_SIZE;) {
-    const lengths = u32[(at + LENGTH) >>> 2] as number; // the record's, the name's, the type
-    const record = lengths & 0xffff;
-    const named = (lengths >>> 16) & 0xff;
-    const used = u32[at >>> 2] !== 0;
-    const differs = (named ^ length) | ((u8[at + endAt] as number) ^ end);
-    if (differs === 0 && used && sameName(mem, at, name)) return { buffer, at, before };
-    if (record - (used ? entrySize(named) : 0) >= need) {
-      spare = at;
-      need = NO_RECORD;
-    }
-    before = at;
-    at += record;
+  const need = room === undefined || room.buffer !== undefined ? NO_RECORD : entrySize(length);
+  const first = bulk.scan(start, end, length, low, high, need);
+  for (
+    let at = first;
+    at > 0;
+    at = bulk.scan(at + recordLength(mem, at), end, length, low, high, NO_RECORD)
+  ) {
+    if (sameName(mem, at, name)) return { buffer, at };
   }
-  // Behind the limit lies what looks like an unused entry.
-  if (room !== undefined && spare !== 0 && spare < start + limitOf(superBlock(mem))) {
+  // Where another name was taken for this one, what lies before it was not searched for room to its end.  And behind the
+  // limit lies what looks like an unused entry.
+  if (room !== undefined && first < 0 && -first < start + limitOf(superBlock(mem))) {
     room.buffer = buffer;
-    room.at = spare;
+    room.at = -first;
   } else releaseBuffer(buffer);
   return undefined;
+}
+
+/** Four bytes of a name as they lie in memory, 0 for those in front of it. */
+function fourBytes(name: Uint8Array, from: number): number {
+  let bytes = 0;
+  for (let at = from + 3; at >= 0 && at >= from; at--) bytes = (bytes << 8) | (name[at] as number);
+  return from >= 0 ? bytes : bytes << (-8 * from);
 }
 
 /** Longer than any record. */
@@ -293,13 +291,21 @@ export function removeName(handle: Handle, directory: Inode, name: Uint8Array): 
   if (typeof place === "number") return place;
   let result = getWriteAccess(handle, place.buffer);
   if (result === 0) {
-    const length = recordLength(mem, place.at);
-    if (place.before === 0) mem.u32[place.at >>> 2] = 0;
-    else mem.u16[(place.before + LENGTH) >>> 1] = recordLength(mem, place.before) + length;
+    const before = entryBefore(place);
+    if (before === 0) mem.u32[place.at >>> 2] = 0;
+    else mem.u16[(before + LENGTH) >>> 1] = recordLength(mem, before) + recordLength(mem, place.at);
     result = dirtyMetadata(handle, place.buffer);
   }
   releaseBuffer(place.buffer);
   return result;
+}
+
+/** The entry before another in its block, 0 for the first. */
+function entryBefore({ buffer, at }: Place): number {
+  const { mem } = buffer;
+  let before = 0;
+  for (let next = bufferData(buffer); next < at; next += recordLength(mem, next)) before = next;
+  return before;
 }
 
 /** Makes a name that is there mean another inode.  Inside a handle with one credit.  -ENOENT.  kernel: ext4_setent */

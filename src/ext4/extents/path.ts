@@ -24,16 +24,20 @@ import {
 } from "../media/extent.ts";
 import { readChild, rootIsGood } from "./check.ts";
 
+/** Where every extent of a leaf starts behind the block. */
+const NO_ENTRY = -1;
+
 export class Path {
   readonly inode: Inode;
   readonly mem: Memory;
   depth = 0;
-  // Most trees are a root alone: arrays that start empty would get room for many levels at once.
+  // Most trees are a root alone: arrays that start empty would get room for many levels at once.  What they start with is
+  // no literal, for the engine shares literals until the first write, and that copies them.
   /** The address of each level's node. */
-  readonly nodes: number[] = [0];
-  readonly positions: number[] = [0];
+  readonly nodes: number[];
+  readonly positions: number[] = [NO_ENTRY];
   /** The first file block behind what each level's node covers. */
-  readonly ends: number[] = [0];
+  readonly ends: number[] = [MAX_FILE_BLOCKS];
   /** Of the levels below the root. */
   readonly buffers: (Buffer | undefined)[] = [undefined];
 
@@ -43,6 +47,7 @@ export class Path {
   constructor(inode: Inode) {
     this.inode = inode;
     this.mem = inode.mem;
+    this.nodes = [treeRoot(inode)];
   }
 
   get leaf(): number {

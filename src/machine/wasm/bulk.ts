@@ -1,9 +1,20 @@
 // Bulk operations inside one memory, as WebAssembly: memory.copy and memory.fill run at the speed of the
 // memory bus there, several times faster than the typed-array ways on shared memory.
 //
-// The module is assembled here, from the opcodes of the WebAssembly 1.0 binary format and its bulk
-// memory, threads and SIMD extensions, so that the build needs no other tool than tsc.
-
+import {
+  body,
+  constant,
+  get,
+  number,
+  op,
+  section,
+  set,
+  signed,
+  text,
+  Type,
+  unsigned,
+  vector,
+} from "./code.ts";
 import { WASM_PAGE, wasm, type WasmMemory } from "./namespace.ts";
 
 export interface Bulk {
@@ -19,6 +30,14 @@ export interface Bulk {
    * `sequence` says that the range is being written, or was while it was read.
    */
   translate(sequence: number, at: number, value: number): number;
+  /**
+   * Goes through records that lie one behind the other from `at` to `end`, as the entries of a directory do: four bytes that
+   * are 0 where it is unused, two for how long it is, one for the length of its name, one of another kind, the name.
+   * The address of the first in use with a name of `length` bytes that ends as the wanted one: `low` and `high` are the last
+   * eight bytes of that as they lie in memory, of a shorter one the last of them.  Where there is none, the negated
+   * address of the first with `need` bytes to spare, or 0.  `end` is below 2 GiB.
+   */
+  scan(at: number, end: number, length: number, low: number, high: number, need: number): number;
   /** Copies `length` bytes; the ranges may overlap. */
   copy(to: number, from: number, length: number): void;
   /** Sets `length` bytes to `value`. */
@@ -30,80 +49,6 @@ export interface Bulk {
    * there now.  0 when they do not.
    */
   difference(at: number, copy: number, length: number): number;
-}
-
-const Type = { i32: 0x7f, i64: 0x7e, f64: 0x7c } as const;
-
-const op = {
-  block: [0x02, 0x40],
-  loop: [0x03, 0x40],
-  if: [0x04, 0x40],
-  end: 0x0b,
-  br: 0x0c,
-  brIf: 0x0d,
-  return: 0x0f,
-  localGet: 0x20,
-  localSet: 0x21,
-  localTee: 0x22,
-  i64Load: 0x29,
-  i32Const: 0x41,
-  i64Const: 0x42,
-  i32Eqz: 0x45,
-  i32GeU: 0x4f,
-  i32Ne: 0x47,
-  i32Add: 0x6a,
-  i32Sub: 0x6b,
-  i32And: 0x71,
-  i64Add: 0x7c,
-  i64Mul: 0x7e,
-  i64Xor: 0x85,
-  i64ShrU: 0x88,
-  i64Rotl: 0x89,
-  f64Const0: [0x44, 0, 0, 0, 0, 0, 0, 0, 0],
-  f64ConvertI64U: 0xba,
-  i64ExtendI32U: 0xad,
-  memoryCopy: [0xfc, 0x0a, 0, 0],
-  memoryFill: [0xfc, 0x0b, 0],
-  i32AtomicLoad: [0xfe, 0x10],
-  i32AtomicAdd: [0xfe, 0x1e],
-  i32AtomicSwap: [0xfe, 0x48],
-  v128Load: [0xfd, 0x00],
-  v128Or: [0xfd, 0x50],
-  v128Xor: [0xfd, 0x51],
-  v128AnyTrue: [0xfd, 0x53],
-} as const;
-
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  do {
-    const low = value & 0x7f;
-    value >>>= 7;
-    bytes.push(value === 0 ? low : low | 0x80);
-  } while (value !== 0);
-  return bytes;
-}
-
-function signed(value: bigint): number[] {
-  const bytes: number[] = [];
-  for (;;) {
-    const low = Number(value & 0x7fn);
-    value >>= 7n;
-    const done = (value === 0n && (low & 0x40) === 0) || (value === -1n && (low & 0x40) !== 0);
-    bytes.push(done ? low : low | 0x80);
-    if (done) return bytes;
-  }
-}
-
-const text = (value: string): number[] => [value.length, ...Buffer.from(value, "latin1")];
-const section = (id: number, content: number[]): number[] => [id, ...unsigned(content.length), ...content];
-const vector = (items: number[][]): number[] => [...unsigned(items.length), ...items.flat()];
-const get = (local: number): number[] => [op.localGet, local];
-const set = (local: number): number[] => [op.localSet, local];
-const constant = (value: bigint): number[] => [op.i64Const, ...signed(BigInt.asIntN(64, value))];
-
-function body(locals: number[][], code: number[]): number[] {
-  const bytes = [...vector(locals), ...code, op.end];
-  return [...unsigned(bytes.length), ...bytes];
 }
 
 // Four independent lanes: one would wait for its own multiplication.  Each takes every fourth word as
@@ -229,9 +174,10 @@ function differenceBody(): number[] {
   );
 }
 
+const word = (local: number, offset: number): number[] => [...get(local), ...op.i32AtomicLoad, 2, offset];
+
 function translateBody(): number[] {
   const [sequence, at, value, seen] = [0, 1, 2, 3];
-  const word = (local: number, offset: number) => [...get(local), ...op.i32AtomicLoad, 2, offset];
   const giveUp = [...op.if, op.i32Const, 0, op.return, op.end];
   return body(
     [[1, Type.i32]],
@@ -243,6 +189,58 @@ function translateBody(): number[] {
       ...[...get(value), ...word(at, 8), op.i32Add, ...set(value)],
       ...[...word(sequence, 0), ...get(seen), op.i32Ne, ...giveUp],
       ...get(value),
+    ],
+  );
+}
+
+// Where a record has its lengths, and its name.
+const LENGTHS = 4;
+const NAME = 8;
+
+function scanBody(): number[] {
+  const [at, end, length, low, high, need] = [0, 1, 2, 3, 4, 5];
+  const [lengths, used, spare, wanted, mask] = [6, 7, 8, 9, 10];
+  const bits = (from: number, count: number): number[] => [
+    ...[...get(lengths), ...number(from), op.i32ShrU, ...number(2 ** count - 1), op.i32And],
+  ];
+  const eight = [
+    ...[...get(high), op.i64ExtendI32U, ...constant(32n), op.i64Shl],
+    ...[...get(low), op.i64ExtendI32U, op.i64Or, ...set(wanted)],
+    // What lies in front of a shorter name is not asked.
+    ...[...constant(-1n), ...number(8), ...get(length), op.i32Sub, ...number(8), op.i32Mul, ...number(0)],
+    ...[...get(length), ...number(8), op.i32LtU, op.select, op.i64ExtendI32U, op.i64Shl, ...set(mask)],
+  ];
+  // All is asked at once: a processor that guesses wrong takes longer than the questions do.
+  const differs = [
+    ...[...bits(16, 8), ...get(length), op.i32Xor, ...get(used), op.i32Eqz, op.i32Or],
+    ...[...get(at), ...get(length), op.i32Add, op.i64Load, 0, NAME - 8, ...get(wanted), op.i64Xor],
+    ...[...get(mask), op.i64And, ...constant(0n), op.i64Ne, op.i32Or],
+  ];
+  // What is behind the name; all of an unused one.
+  const free = [
+    ...[...bits(0, 16), ...bits(16, 8), ...number(NAME + 3), op.i32Add, ...number(-4), op.i32And],
+    ...[...number(0), ...get(used), op.select, op.i32Sub],
+  ];
+  return body(
+    [
+      [3, Type.i32],
+      [2, Type.i64],
+    ],
+    [
+      ...eight,
+      ...op.block,
+      ...op.loop,
+      ...[...get(at), ...get(end), op.i32GeU, op.brIf, 1],
+      ...[...get(at), op.i32Load, 2, 0, ...set(used)],
+      ...[...get(at), op.i32Load, 2, LENGTHS, ...set(lengths)],
+      ...[...differs, op.i32Eqz, ...op.if, ...get(at), op.return, op.end],
+      ...[...free, ...get(need), op.i32GeS, ...op.if],
+      // The first will do.
+      ...[...number(0), ...get(at), op.i32Sub, ...set(spare), ...number(2 ** 30), ...set(need), op.end],
+      ...[...get(at), ...bits(0, 16), op.i32Add, ...set(at), op.br, 0],
+      op.end,
+      op.end,
+      ...get(spare),
     ],
   );
 }
@@ -260,18 +258,17 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         [0x60, 1, Type.i32, 1, Type.i32],
         [0x60, ...three, 1, Type.i32],
         [0x60, 2, Type.i32, Type.i32, 1, Type.i32],
+        [0x60, 6, ...Array<number>(6).fill(Type.i32), 1, Type.i32],
       ]),
     ),
     ...section(2, vector([[...text("m"), ...text("m"), 2, shared, ...unsigned(pages), ...unsigned(pages)]])),
-    ...section(3, vector([[0], [0], [1], [1], [2], [3], [4], [3]])),
+    ...section(3, vector([[0], [0], [1], [1], [2], [3], [4], [3], [5]])),
     ...section(
       7,
       vector(
-        ["copy", "fill", "hash", "difference", "load", "swap", "add", "translate"].map((name, index) => [
-          ...text(name),
-          0,
-          index,
-        ]),
+        ["copy", "fill", "hash", "difference", "load", "swap", "add", "translate", "scan"].map(
+          (name, index) => [...text(name), 0, index],
+        ),
       ),
     ),
     ...section(
@@ -281,10 +278,11 @@ function assemble(pages: number): Uint8Array<ArrayBuffer> {
         body([], [...get(0), ...get(1), ...get(2), ...op.memoryFill]),
         hashBody(),
         differenceBody(),
-        body([], [...get(0), ...op.i32AtomicLoad, 2, 0]),
+        body([], word(0, 0)),
         body([], [...get(0), ...get(1), ...get(2), ...op.i32AtomicSwap, 2, 0]),
         body([], [...get(0), ...get(1), ...op.i32AtomicAdd, 2, 0]),
         translateBody(),
+        scanBody(),
       ]),
     ),
   ];

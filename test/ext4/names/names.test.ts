@@ -72,6 +72,38 @@ test("files made here are found by debugfs, and a directory grows by blocks and 
   expect(inodesInUse(sb.mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
 });
 
+const photo = (index: number): string => `${String(index).padStart(4, "0")} holiday.jpeg`;
+
+test("names that are as long and end alike are told apart, and so are those that are not there", () => {
+  const { sb } = mountedMachine();
+  const found = (index: number): number =>
+    within(sb, "/", (root) => {
+      const inode = lookUpName(root, bytes(photo(index)));
+      if (typeof inode === "number") return inode;
+      const { number } = inode;
+      must(iput(inode));
+      return number;
+    });
+  const numbers = new Map<number, number>();
+  for (let index = 0; index < 400; index += 2) {
+    const inode = make(sb, photo(index));
+    numbers.set(index, inode.number);
+    must(iput(inode));
+  }
+  for (let index = 0; index < 400; index += 6) {
+    within(sb, "/", (root) => must(unlink(root, bytes(photo(index)))));
+    numbers.delete(index);
+  }
+  const image = imageNow(sb);
+  expect(e2fsck(image)).toBe("");
+  const listed = [...debugfs(image, "ls -p /").matchAll(/^\/(\d+)\/.*\/(\d+) holiday.jpeg\//gm)];
+  expect(new Map(listed.map(([, number, index]) => [Number(index), Number(number)]))).toEqual(numbers);
+  for (let index = 0; index < 400; index++) {
+    const number = found(index);
+    expect(number).toBe(numbers.get(index) ?? -Errno.ENOENT);
+  }
+});
+
 test("an image of mkfs.ext4 is walked through directories and symlinks, short, long, relative and circular", () => {
   const long = `/${"x".repeat(90)}/../d/f`;
   const image = imageWith((folder) => {
