@@ -69,8 +69,8 @@ export function leaveRoom({ buffer }: Room): void {
   if (buffer !== undefined) releaseBuffer(buffer);
 }
 
-/** Whether an entry, whose name is as long, has a name. */
 function sameName(mem: Memory, at: number, name: Uint8Array): boolean {
+  if (nameLength(mem, at) !== name.length) return false;
   const from = at + DirectoryEntry.size;
   // From the end: names that lie together often begin alike.
   for (let i = name.length - 1; i >= 0; i--) if (mem.u8[from + i] !== name[i]) return false;

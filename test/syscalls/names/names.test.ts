@@ -34,6 +34,18 @@ const sequences: Record<string, NameCall[]> = {
     ["rmdir", "/d"],
     ["list", "/"],
   ],
+  "a directory whose only names begin with points is not empty": [
+    ["mkdir", "/d"],
+    ["put", "/d/.f", "x"],
+    ["rmdir", "/d"],
+    ["mkdir", "/e"],
+    ["mkdir", "/e/..."],
+    ["rmdir", "/e"],
+    ["rmdir", "/e/..."],
+    ["rmdir", "/e"],
+    ["list", "/d"],
+    ["list", "/"],
+  ],
   "names that are none": [
     ["mkdir", "/d"],
     ["mkdir", ""],
