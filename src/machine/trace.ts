@@ -28,7 +28,7 @@ export const Note = {
   copyPage: 17, // copy on write: inode number, file page, 0
   commit: 18, // blocks written, 0, 0
   unconvert: 19, // inode number, file block, blocks
-  shift: 20, // inode number, first file block, how many blocks further (negative: nearer)
+  shift: 20, // inode number, first file block, how many blocks to the right (signed: left when negative)
 } as const;
 export type Note = (typeof Note)[keyof typeof Note];
 

@@ -69,6 +69,9 @@ export function returnWords(call: RecordedCall): string | undefined {
     case Call.ftruncate:
     case Call.fallocate:
     case Call.fsync:
+    case Call.fdatasync:
+    case Call.sync:
+    case Call.msync:
     case Call.unlink:
     case Call.mkdir:
     case Call.rmdir:
@@ -102,9 +105,13 @@ const block = (number: number, count: number): string =>
 const part = (offset: number, length: number): string =>
   offset === 0 && length === PAGE_SIZE ? "" : `, bytes ${offset} to ${offset + length - 1}`;
 
-/** One note of a task between two steps; calls and returns are told by `callWords` and `returnWords`. */
+/** One note of a task between two steps; of calls and returns `callWords` and `returnWords` tell more. */
 export function noteWords({ note, a, b, c }: TraceLine): string {
   switch (note) {
+    case Note.call:
+      return "a call";
+    case Note.return:
+      return "returns";
     case Note.lookUp:
       return `look up block ${b}: ${STATES[c] ?? c}`;
     case Note.allocate:
@@ -137,7 +144,9 @@ export function noteWords({ note, a, b, c }: TraceLine): string {
       return `copy page ${b} for itself`;
     case Note.commit:
       return `commit ${a} blocks`;
-    default:
-      return `note ${note}`;
+    case Note.unconvert:
+      return `convert ${block(b, c)}: written -> unwritten`;
+    case Note.shift:
+      return `shift extents from block ${b} on: ${Math.abs(c | 0)} blocks to the ${(c | 0) < 0 ? "left" : "right"}`;
   }
 }
