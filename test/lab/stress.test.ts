@@ -15,6 +15,11 @@ test("the serialized design keeps every promise under a random workload of four 
   expect(result.rounds).toBe(60);
 });
 
+test("the random workload runs in a design that cannot reserve space, too", async () => {
+  const result = await stress({ design: "ext2-xip", rounds: 2, timeout: 60_000 });
+  expect(result.rounds).toBe(2);
+});
+
 test("the inline proposal loses a write on real threads, and the report shows which calls overlapped", async () => {
   const { violation } = await stress({
     design: INLINE,

@@ -8,6 +8,7 @@ import { STALE } from "../../machine/pmem.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import type { Sys } from "../../syscalls/sys.ts";
 import type { Scenario } from "../scenario.ts";
+import { fallocated } from "../scenarios/bytes.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "../usage.ts";
 import { checkNames, NAME_OPS, NAMES, NameTask, type NameOp, type NamesLeft } from "./names.ts";
 
@@ -64,16 +65,21 @@ export function workloadScenario(workload: Workload, round: () => number): Scena
       for (let file = 0; file < workload.files; file++) {
         const fd = sys.open(pathOf(file), "w+");
         // Of the first file all is reserved and nothing written; the others begin with some of everything.
-        if (file === 0) sys.fallocate(fd, 0, 0, FILE_BYTES);
+        if (file === 0) reserve(sys, fd, 0, FILE_BYTES);
         else {
           sys.pwrite(fd, new Uint8Array(PAGE_SIZE).fill(file), 0);
-          sys.fallocate(fd, 0, 2 * PAGE_SIZE, 2 * PAGE_SIZE);
+          reserve(sys, fd, 2 * PAGE_SIZE, 2 * PAGE_SIZE);
         }
         sys.close(fd);
       }
     },
     tasks: Object.fromEntries(tasks),
   };
+}
+
+/** Space that reads as zeros: unwritten, or a hole in a design that reserves nothing. */
+function reserve(sys: Sys, fd: number, offset: number, length: number): void {
+  if (!fallocated(sys, fd, 0, offset, length)) sys.ftruncate(fd, offset + length);
 }
 
 /** Random numbers of one task in one round: mulberry32 (Tommy Ettinger, public domain). */
