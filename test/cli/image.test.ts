@@ -13,6 +13,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import { piecesOf } from "../../src/cli/image/cat.ts";
+import { boot } from "../../src/index.ts";
 import { debugfs, debugfsWrite, dumpe2fs, e2fsck, mkfs } from "../support/e2fsprogs.ts";
 import { end, run, scratch, start } from "./program.ts";
 
@@ -207,6 +209,26 @@ describe("ls, cat and stat show what Linux' tools wrote", () => {
     });
   });
 
+  test("cat gives all bytes of a file that is larger than one read can be, and refuses it as JSON", async () => {
+    const behind = 2 ** 31;
+    const machine = await boot({ design: "dax-6.1" });
+    const sys = machine.sys();
+    const fd = sys.open("/large", "w+");
+    sys.pwrite(fd, Buffer.from(words), behind);
+    let length = 0;
+    let last: Uint8Array = new Uint8Array();
+    for (last of piecesOf(sys, fd)) length += last.length;
+    expect(length).toBe(behind + words.length);
+    expect(Buffer.from(last).toString()).toBe(words);
+    writeFileSync(path("holes.img"), await machine.image());
+    await machine.close();
+    const { code, stderr } = await run(directory, "cat", "--json", "holes.img:/large");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "unwritten: holes.img:/large: 2 GiB are too many for a JSON document; cat without --json\n",
+    });
+  });
+
   test("extents, written and unwritten", async () => {
     const known = JSON.parse((await run(directory, "stat", "--json", "linux.img:/prepared")).stdout) as {
       extents: { logical: number; length: number; unwritten: boolean }[];
@@ -220,6 +242,7 @@ describe("ls, cat and stat show what Linux' tools wrote", () => {
     });
     expect(known.extents).toMatchObject([{ logical: 0, length: 16384, unwritten: true }]);
     const { stdout } = await run(directory, "stat", "linux.img:/prepared");
+    expect(stdout).toMatch(/^ {2}modified \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/m);
     expect(stdout).toMatch(/^\/prepared: regular file, inode \d+$/m);
     expect(stdout).toMatch(/^ {4}0 \+ 16,384 \(16 KiB\) at [\d,]+, unwritten$/m);
   });

@@ -1,7 +1,9 @@
 // cat: the bytes of a file in an image.
+import type { Sys } from "../../syscalls/sys.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { printBytes, printJson } from "../terminal/output.ts";
+import { bytes as words } from "../terminal/words.ts";
 import { isDirectory } from "./mode.ts";
 import { placeOf, withImage } from "./open.ts";
 
@@ -18,17 +20,34 @@ export const catCommand = command({
   json: "{ path, size, base64 }",
   async run({ values, positionals }) {
     const place = placeOf(positionals[0] ?? "");
-    const bytes = await withImage(place, (sys) => {
+    await withImage(place, async (sys) => {
       const { mode, size } = sys.stat(place.path);
-      if (isDirectory(mode)) throw new Refusal(`${place.image}:${place.path}: is a directory; ls lists it`);
-      const fd = sys.open(place.path, "r");
-      return sys.pread(fd, size, 0);
+      const name = `${place.image}:${place.path}`;
+      if (isDirectory(mode)) throw new Refusal(`${name}: is a directory; ls lists it`);
+      if (values.json && size > MAX_JSON)
+        throw new Refusal(`${name}: ${words(size)} are too many for a JSON document; cat without --json`);
+      const pieces = piecesOf(sys, sys.open(place.path, "r"));
+      if (values.json) {
+        const content = Buffer.concat([...pieces]);
+        printJson({ path: place.path, size: content.length, base64: content.toString("base64") });
+      } else {
+        for (const piece of pieces) await printBytes(piece);
+      }
     });
-    if (values.json) {
-      printJson({ path: place.path, size: bytes.length, base64: Buffer.from(bytes).toString("base64") });
-    } else {
-      await printBytes(bytes);
-    }
     return Exit.nothingFound;
   },
 });
+
+/** Bytes of a file whose base64 is still one string. */
+const MAX_JSON = 256 * 2 ** 20;
+const PIECE = 2 ** 20;
+
+/** The bytes of an open file from its beginning, piece by piece: one read gives less than 2 GiB. */
+export function* piecesOf(sys: Pick<Sys, "pread">, fd: number): Generator<Uint8Array> {
+  for (let at = 0; ;) {
+    const piece = sys.pread(fd, PIECE, at);
+    if (piece.length === 0) return;
+    yield piece;
+    at += piece.length;
+  }
+}
