@@ -62,10 +62,10 @@ function describe(known: Known): string {
   const target = "target" in known ? ` -> ${known.target}` : "";
   const lines = [
     `${known.path}${target}: ${known.type}, inode ${known.ino}`,
-    `  size    ${grouped(known.size)} bytes; ${counted(known.blocks, "block")} of 512 bytes`,
-    `  mode    ${modeText(known.mode)} (${(known.mode & 0o7777).toString(8).padStart(4, "0")}), ${counted(known.nlink, "link")}, user ${known.uid}, group ${known.gid}`,
-    `  changed ${timeText(known.mtimeMs)} UTC`,
-    `  extents ${known.extents.length === 0 ? "none" : known.extents.length}`,
+    `  size     ${grouped(known.size)} bytes; ${counted(known.blocks, "block")} of 512 bytes`,
+    `  mode     ${modeText(known.mode)} (${(known.mode & 0o7777).toString(8).padStart(4, "0")}), ${counted(known.nlink, "link")}, user ${known.uid}, group ${known.gid}`,
+    `  modified ${timeText(known.mtimeMs)} UTC`,
+    `  extents  ${known.extents.length === 0 ? "none" : known.extents.length}`,
   ];
   for (const extent of known.extents) lines.push(`    ${extentLine(extent)}`);
   return lines.join("\n");
