@@ -378,6 +378,13 @@ test("designs and scenarios are listed with what they say of themselves", async 
     name: "write-beside-read",
     claim: expect.any(String),
     tasks: ["writer", "reader"],
+    of: "matrix",
+  });
+  expect(scenarios).toContainEqual({
+    name: "rename-over",
+    claim: expect.any(String),
+    tasks: ["replacer"],
+    of: "crash",
   });
   expect((await run(directory, "designs")).stdout).toMatch(/^ext4-xip-serialized {2}\(meant to be sound\)$/m);
 });
