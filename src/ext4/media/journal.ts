@@ -224,6 +224,13 @@ export function commitBlockSum(mem: Memory, seed: number, at: number): number {
   return sumAround(mem, seed, at, BLOCK, CommitBlock.offset("h_chksum"));
 }
 
+/** The same as if there were zeros behind its fields, as whoever writes one leaves them. */
+export function commitHeadSum(mem: Memory, seed: number, at: number): number {
+  let sum = sumAround(mem, seed, at, CommitBlock.size, CommitBlock.offset("h_chksum"));
+  for (let rest = CommitBlock.size; rest < BLOCK; rest += 4) sum = crc32cNumber(sum, 0);
+  return sum;
+}
+
 /** The checksum of a descriptor or a revoke block, which lies in its last four bytes. */
 export function recordsSum(mem: Memory, seed: number, at: number): number {
   return sumAround(mem, seed, at, BLOCK, BLOCK - 4);

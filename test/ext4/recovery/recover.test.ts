@@ -133,6 +133,7 @@ function damaged(
 test.each<[string, (raw: JournalSuperBlock) => void, RegExp]>([
   ["no magic number", (raw) => (raw.h_magic = 0), /has no superblock: its magic number is 0x0/],
   ["another type", (raw) => (raw.h_blocktype = 1), /h_blocktype is 1/],
+  ["version 1", (raw) => (raw.h_blocktype = 3), /is of version 1, which knows nothing of metadata_csum/],
   ["other blocks", (raw) => (raw.s_blocksize = 1024), /s_blocksize is 1024/],
   ["more blocks than its inode", (raw) => (raw.s_maxlen = 1025), /counts 1025 blocks, its inode has 1024/],
   ["a huge number of blocks", (raw) => (raw.s_maxlen = 0xffff_ffff), /counts 4294967295 blocks/],
@@ -175,7 +176,17 @@ test.each<[string, Partial<Journal>, Parameters<typeof damaged>[0], RegExp]>([
   [
     "a commit block",
     {},
-    (raw, block, { records }) => (raw.mem.u8[block(records[1] as number) + 900]! ^= 1),
+    (raw, block, { records }) => (raw.mem.u8[block(records[1] as number) + 56]! ^= 1), // h_commit_nsec
+    /checksum is wrong in transaction 7/,
+  ],
+  [
+    "the end of a commit block and its fields",
+    {},
+    (raw, block, { records }) => {
+      const at = block(records[1] as number);
+      raw.mem.u8[at + 56]! ^= 1;
+      raw.mem.fill(at + 64, 0xdb, BLOCK - 64);
+    },
     /checksum is wrong in transaction 7/,
   ],
   [
@@ -213,6 +224,23 @@ test.each<[string, Partial<Journal>, Parameters<typeof damaged>[0], RegExp]>([
   },
 );
 
+test.each([
+  ["csum_v2", csum_v2],
+  ["csum_v3", csum_v3],
+])(
+  "a commit block of which the fields alone have arrived counts, with %s: in Linux 6.18 it does",
+  (_, sums) => {
+    const { image } = damaged(
+      ({ mem }, block, { records }) => mem.fill(block(records[1] as number) + 64, 0xdb, BLOCK - 64),
+      { incompat: revoke | sums, transactions: [{ blocks: [[a, 1]] }, { blocks: [[b, 2]] }] },
+    );
+    const ours = recovered(image);
+    if (typeof ours === "string") throw new Error(ours);
+    expect([a, b].map((block) => byteOf(ours, block))).toEqual([1, 2]);
+    expect(e2fsck(ours)).toBe("");
+  },
+);
+
 test.each<[string, Partial<Journal>, Parameters<typeof damaged>[0], number[]]>([
   [
     "a commit block that is not there",
@@ -239,7 +267,7 @@ test.each<[string, Partial<Journal>, Parameters<typeof damaged>[0], number[]]>([
         { blocks: [[a, 9]], seconds: 5 },
       ],
     },
-    (raw, block, { records }) => (raw.mem.u8[block(records[3] as number) + 900]! ^= 1),
+    (raw, block, { records }) => (raw.mem.u8[block(records[3] as number) + 56]! ^= 1), // h_commit_nsec
     [1, 2],
   ],
   [

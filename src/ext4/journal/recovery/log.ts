@@ -9,7 +9,7 @@ import { State } from "../../extents/extent.ts";
 import { extents } from "../../extents/find.ts";
 import { isFile, type Inode } from "../../inode.ts";
 import { iget, iput } from "../../inodes/cache.ts";
-import { Compat } from "../../media/features.ts";
+import { Compat, Incompat } from "../../media/features.ts";
 import {
   hasBlockSums,
   JOURNAL_CRC32C,
@@ -24,7 +24,7 @@ import {
 } from "../../media/journal.ts";
 import type { RawSuperBlock } from "../../media/superblock.ts";
 import { seedOf } from "../../media/sums.ts";
-import { BLOCK_SIZE, mediaAddress, superBlock, type SuperBlock } from "../../super.ts";
+import { BLOCK_SIZE, hasChecksums, mediaAddress, superBlock, type SuperBlock } from "../../super.ts";
 
 /** A journal, as its superblock says it is. */
 export interface Log {
@@ -102,6 +102,9 @@ function checkSuperBlock(sb: SuperBlock, places: readonly Extent[], blocks: numb
   const wrong = refusal(raw, blocks);
   if (wrong !== undefined) return wrong;
   const old = raw.h_blocktype === JournalBlock.superblock1;
+  const beyond = old ? beyondVersion1(sb) : undefined;
+  if (beyond !== undefined)
+    return `the journal's superblock is of version 1, which knows nothing of ${beyond}`;
   return {
     sb,
     places,
@@ -114,6 +117,12 @@ function checkSuperBlock(sb: SuperBlock, places: readonly Extent[], blocks: numb
     start: raw.s_start,
     error: raw.s_errno | 0,
   };
+}
+
+/** What the file system asks of its journal that an old one cannot do.  kernel: jbd2_journal_set_features */
+function beyondVersion1(sb: SuperBlock): string | undefined {
+  if (hasChecksums(sb)) return "metadata_csum";
+  return (sb.featureIncompat & Incompat["64bit"]) === 0 ? undefined : "64bit";
 }
 
 const damaged = (name: keyof JournalSuperBlock & string, value: number): string =>

@@ -8,8 +8,9 @@
 //     transaction whose commit is older than the one before              these blocks
 //   such a checksum in one that is not older                           the journal is damaged: an error
 //
-// So a commit block that reaches the media in pieces is an error, not an unfinished transaction; whoever writes one
-// must see to that.  With `async_commit`, which does not wait for the blocks before it writes the commit, it is an
+// A commit block of which the fields have arrived, and not all of the zeros behind them, counts (Linux since 2024;
+// e2fsck 1.47 and older kernels call it damage).  One whose fields arrive in pieces is an error, not an unfinished
+// transaction; whoever writes one must see to that.  With `async_commit`, which does not wait for the blocks before it writes the commit, it is an
 // end as well.  Two turns that Linux does not take: a log that is longer than its ring ends there (Linux goes round
 // for ever), and nothing is written before everything has been looked at (replay.ts).
 //
@@ -21,6 +22,7 @@ import {
   COMMIT_CRC32,
   CommitBlock,
   commitBlockSum,
+  commitHeadSum,
   hasBlockSums,
   JOURNAL_MAGIC,
   JournalBlock,
@@ -170,8 +172,9 @@ function readRevokes(log: Log, running: Running, at: number): void {
 }
 
 function commitMatches(log: Log, running: Running, commit: CommitBlock): boolean {
-  const { h_chksum: sum, h_chksum_type: type, h_chksum_size: size } = commit;
-  if (hasBlockSums(log.incompat)) return commitBlockSum(commit.mem, log.seed, commit.at) === sum;
+  const { mem, at, h_chksum: sum, h_chksum_type: type, h_chksum_size: size } = commit;
+  if (hasBlockSums(log.incompat))
+    return commitBlockSum(mem, log.seed, at) === sum || commitHeadSum(mem, log.seed, at) === sum;
   if ((log.compat & JournalCompat.checksum) === 0) return true;
   const unused = sum === 0 && type === 0 && size === 0;
   return unused || (sum === running.sum && type === COMMIT_CRC32.type && size === COMMIT_CRC32.size);
