@@ -49,6 +49,7 @@ test.each<[number, string[]]>([
   [20, ["-I", "512"]],
   [20, ["-I", "1024"]],
   [20, ["-I", "4096", "-i", "65536"]],
+  [40, ["-I", "2048", "-N", "64", "-g", "1024"]], // eight inodes in a group: the reserved ones lie in two
   [40, ["-g", "1024", "-E", "lazy_itable_init=1"]], // ten groups, most uninitialised
   [40, ["-g", "1024", "-O", "^flex_bg"]],
   [40, ["-g", "1024", "-G", "2"]],

@@ -52,7 +52,9 @@ function take(
   isDirectory: boolean,
 ): number {
   const raw = rawGroup(sb, descriptors, group);
-  const first = group === 0 ? sb.firstInode - 1 : 0;
+  // Where a group has less than eleven inodes, those that are reserved reach into the next one.
+  const reserved = Math.max(0, sb.firstInode - 1 - group * sb.inodesPerGroup);
+  const first = Math.min(reserved, sb.inodesPerGroup);
   const index = nextBit(sb.mem, bitmap.data, 0, first, sb.inodesPerGroup);
   if (index === sb.inodesPerGroup) return -Errno.ENOSPC;
   const result = startBlocks(handle, sb, group, raw);

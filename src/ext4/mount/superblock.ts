@@ -113,7 +113,7 @@ function wrongSizes(raw: Raw, mediaLength: number): string | undefined {
     ["s_inode_size", isPowerOfTwo(inodeSize) && inodeSize >= OLD_INODE_SIZE && inodeSize <= BLOCK_SIZE],
     ["s_inodes_per_group", inodes >= BLOCK_SIZE / inodeSize && inodes <= bits && inodes % 8 === 0],
     ["s_inodes_count", raw.s_inodes_count === inodes * groups],
-    ["s_first_ino", raw.s_first_ino >= 11 && raw.s_first_ino <= inodes],
+    ["s_first_ino", raw.s_first_ino >= 11 && raw.s_first_ino <= raw.s_inodes_count],
     [
       "s_desc_size",
       isPowerOfTwo(descriptor) && descriptor >= (wide ? RawGroup.size : 32) && descriptor <= 1024,
