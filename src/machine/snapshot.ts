@@ -113,11 +113,6 @@ export function restoreSnapshot(mem: Memory): void {
   state.count = 0;
 }
 
-/** How many pages were touched since the snapshot was taken or restored. */
-export function touchedPages(mem: Memory): number {
-  return stateOf(mem).count;
-}
-
 /** The pages that were touched since the snapshot was taken or restored, and their copies from then, by address. */
 export function touchedSince(mem: Memory): { at: number; before: number }[] {
   const state = stateOf(mem);

@@ -8,7 +8,7 @@ import {
   initSnapshot,
   restoreSnapshot,
   takeSnapshot,
-  touchedPages,
+  touchedSince,
 } from "../../src/machine/snapshot.ts";
 import { embed, struct, u32, atomic } from "../../src/machine/struct.ts";
 
@@ -29,12 +29,12 @@ test("restore brings back the slab and every touched page, and nothing else is c
   outer.number = 6;
   outer.lock.count.store(9);
   storeFill(mem, mediaAt(mem, 3 * PAGE_SIZE - 10), 0xaa, 20);
-  expect(touchedPages(mem)).toBe(2);
+  expect(touchedSince(mem).length).toBe(2);
   restoreSnapshot(mem);
   expect(outer.number).toBe(5);
   expect(outer.lock.count.load()).toBe(0);
   expect(mem.read(mediaAt(mem, 3 * PAGE_SIZE - 10), 20)).toEqual(new Uint8Array(20));
-  expect(touchedPages(mem)).toBe(0);
+  expect(touchedSince(mem).length).toBe(0);
 });
 
 test("the state's hash tells different states apart and does not depend on the order of touching", () => {

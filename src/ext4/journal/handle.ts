@@ -146,27 +146,3 @@ export function forget(handle: Handle, block: number): void {
   const journal = journalOf(handle.mem);
   if (journal.length > 0) addPage(journal.revoked, block);
 }
-
-/** Asks for more credits in a running handle: whether the transaction has room.  kernel: jbd2_journal_extend */
-export function extendHandle(handle: Handle, credits: number): boolean {
-  assert(handle.depth > 0, "a running handle is extended");
-  const cache = bufferCache(handle.mem);
-  const journal = journalOf(handle.mem);
-  const extended = promise(journal, cache, dirtyLimit(cache, journal), credits);
-  if (extended) {
-    handle.credits += credits;
-    handle.asked += credits;
-  }
-  return extended;
-}
-
-/**
- * Goes on in a new handle, so that what was changed until now can commit without the rest; whole operations only.
- * The handle is the outermost.  Returns what `journalStart` does; after an error no handle runs.
- * kernel: jbd2_journal_restart
- */
-export function restartHandle(handle: Handle, credits: number): Handle | number {
-  assert(handle.depth === 1, "only the outermost handle can be restarted");
-  journalStop(handle);
-  return journalStart(superBlock(handle.mem), credits);
-}
