@@ -45,12 +45,16 @@ export interface ExploreOptions extends SearchOptions {
 }
 
 export interface ExploreResult {
+  /** How many schedules were run, some of them perhaps alike. */
   readonly runs: number;
+  /** States that runs ended in. */
   readonly distinct: number;
   /** Every schedule within the bound was run; never with random or pct. */
   readonly complete: boolean;
   /** exhaustive: how many of the runs were different schedules within the bound. */
   readonly schedules?: number;
+  /** pct: the probability, at least, with which one run meets a bug of the depth that was asked for. */
+  readonly bound?: number;
   /** Runs that broke a promise: at most 1 for each machine unless `goOn`. */
   readonly broken: number;
   readonly violation?: Violation;
@@ -147,12 +151,14 @@ function merge(reports: readonly ShardReport[]): Omit<ExploreResult, "elapsed"> 
     reports.reduce((total, report) => total + pick(report), 0);
   const violation = reports.find((report) => report.violation !== undefined)?.violation;
   const schedules = reports[0]?.schedules;
+  const bounds = reports.flatMap(({ bound }) => bound ?? []);
   return {
     runs: sum(({ runs }) => runs),
     distinct: endStates.size,
     complete: reports.every(({ complete }) => complete),
     broken: sum(({ broken }) => broken),
     ...(schedules !== undefined && { schedules }),
+    ...(bounds.length > 0 && { bound: Math.min(...bounds) }),
     ...(violation !== undefined && { violation }),
   };
 }

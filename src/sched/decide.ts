@@ -48,7 +48,10 @@ export interface Plan {
 /** The step limit was reached: nobody is picked. */
 export const NOBODY = -1;
 
-/** pct finds a bug of this depth in one run with at least this probability. */
+/**
+ * The probability, at least, with which one run under pct meets a bug of this depth, if runs have at most `length` steps
+ * and its change points are spread over as many.
+ */
 export function pctBound(tasks: number, length: number, depth: number): number {
   return 1 / (tasks * length ** (depth - 1));
 }

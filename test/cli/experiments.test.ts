@@ -367,6 +367,25 @@ function childrenOf(pid: number | undefined): string[] {
   return rows.flatMap(([child = "", parent]) => (parent === String(pid) ? [child] : []));
 }
 
+test("a search by pct that finds nothing says with which chance it would have", async () => {
+  const asked = [
+    "two-readers",
+    "-d",
+    "ext4-xip-serialized",
+    "--strategy",
+    "pct",
+    "--runs",
+    "20",
+    "--depth",
+    "1",
+  ];
+  const { stdout, code } = await run(directory, "explore", ...asked);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^Each run meets a bug of depth 1, if there is one, with a chance of at least 1 in 2\.$/m,
+  );
+});
+
 test("designs and scenarios are listed with what they say of themselves", async () => {
   const designs = JSON.parse((await run(directory, "designs", "--json")).stdout) as {
     name: string;

@@ -324,3 +324,15 @@ test("a matrix has a cell for each scenario and design, also for what cannot be 
   expect(bad?.error).toMatch(/^the setup of scenario bad-setup threw/);
   await expect(matrix({ designs: ["nothing"] })).rejects.toThrow(UsageError);
 });
+
+test("pct says with which probability one run meets a bug of its depth, and nobody else does", async () => {
+  const asked = { design: SERIALIZED, strategy: "pct", runs: 40, workers: 1 } as const;
+  const steps = async (depth: number): Promise<number> => {
+    const { bound } = await explore("two-readers", { ...asked, depth });
+    return 1 / (bound ?? 0) / 2;
+  };
+  // One in as many as there are tasks; for each further event one in as many as there are steps.
+  expect(await steps(1)).toBe(1);
+  expect(await steps(2)).toBeGreaterThan(20);
+  expect((await explore("two-readers", { ...asked, strategy: "random" })).bound).toBe(undefined);
+});

@@ -43,10 +43,11 @@ export const exploreCommand = command({
     ],
   ],
   json: [
-    "{ scenario, design, strategy, runs, distinct, complete, schedules?, broken, interrupted, elapsed,",
+    "{ scenario, design, strategy, runs, distinct, complete, schedules?, bound?, broken, interrupted, elapsed,",
     "  violation?: { promise, message, story, schedule, switches, run, replay } }",
-    "distinct: states that runs ended in; complete: all schedules within the bound were run; broken: runs that broke",
-    "a promise; elapsed in milliseconds; run: the first that broke one; replay: a command line",
+    "distinct: states that runs ended in; complete: all schedules within the bound were run; bound: of pct, the",
+    "probability, at least, with which one run meets a bug of --depth; broken: runs that broke a promise; elapsed in",
+    "milliseconds; run: the first that broke one; replay: a command line",
   ].join("\n"),
   exits: SEARCH_EXITS,
   async run({ values, positionals }) {
@@ -98,7 +99,7 @@ export const exploreCommand = command({
       } else {
         if (result.violation && again !== undefined) print(`${violationText(result.violation, again)}\n`);
         const ended = strategy !== "exhaustive" ? strategy : result.complete ? "complete" : "not complete";
-        print(summary(result, interrupted ? "interrupted" : ended, scenario, design));
+        print(summary(result, interrupted ? "interrupted" : ended, scenario, design, depth ?? 3));
       }
       return endOf(watch, verdict(result, strategy, runs));
     });
@@ -112,10 +113,20 @@ function verdict(result: ExploreResult, strategy: string, runs: number | undefin
   return enough ? Exit.nothingFound : Exit.inconclusive;
 }
 
-function summary(result: ExploreResult, how: string, scenario: string, design: string): string {
+function summary(
+  result: ExploreResult,
+  how: string,
+  scenario: string,
+  design: string,
+  depth: number,
+): string {
   const { green, bold } = look(process.stdout);
   const spent = `${counted(result.runs, "run")}, ${counted(result.distinct, "distinct end state")}, ${elapsed(result.elapsed)}`;
   if (result.violation) return `Found in run ${grouped(result.violation.run)}: ${spent}.`;
   const word = result.runs === 0 ? "not run" : green(bold("held"));
-  return `${word}: ${scenario} under ${design}, ${how}: ${spent}.`;
+  const chance =
+    result.bound === undefined
+      ? ""
+      : `\nEach run meets a bug of depth ${depth}, if there is one, with a chance of at least 1 in ${grouped(Math.ceil(1 / result.bound))}.`;
+  return `${word}: ${scenario} under ${design}, ${how}: ${spent}.${chance}`;
 }

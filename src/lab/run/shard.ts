@@ -74,6 +74,8 @@ export interface ShardReport {
   readonly broken: number;
   /** exhaustive: different schedules. */
   readonly schedules?: number;
+  /** pct: the probability, at least, with which one run meets a bug of the depth that was asked for. */
+  readonly bound?: number;
   /** Hashes of the states that runs ended in. */
   readonly endStates: Float64Array;
   readonly violation?: Violation;
@@ -163,12 +165,13 @@ function search(lead: Lead, control: Control, work: SearchWork): ShardReport {
     if (!(error instanceof Halted)) throw error;
   }
   const endStates = Float64Array.from(lead.judge.endStates);
-  const { schedules } = chooser;
+  const { schedules, bound } = chooser;
   return {
     runs,
     complete,
     broken,
     endStates,
+    ...(bound !== undefined && { bound }),
     ...(schedules !== undefined && { schedules }),
     ...(violation !== undefined && { violation }),
   };

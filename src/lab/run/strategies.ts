@@ -2,7 +2,7 @@
 
 import { MAX_STEPS } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import type { Plan, Turn } from "../../sched/decide.ts";
+import { pctBound, type Plan, type Turn } from "../../sched/decide.ts";
 import { Exhaustive } from "../../sched/exhaustive.ts";
 import type { StepLog } from "../../sched/state.ts";
 
@@ -29,6 +29,8 @@ export interface Chooser {
   ran(log: StepLog): void;
   /** exhaustive: how many different schedules there were, within the bound that is explored now. */
   readonly schedules: number | undefined;
+  /** pct: the probability, at least, with which one run meets a bug of the depth that was asked for. */
+  readonly bound?: number | undefined;
 }
 
 /** `durable`: for power failures, which tell orders apart that programs cannot. */
@@ -36,7 +38,7 @@ export function chooserOf(mem: Memory, tasks: number, plan: SearchPlan, durable 
   const { strategy } = plan;
   return strategy === "exhaustive"
     ? exhaustive(mem, tasks, plan, durable)
-    : new SeededChooser(plan, strategy);
+    : new SeededChooser(plan, strategy, tasks);
 }
 
 function exhaustive(mem: Memory, tasks: number, { preemptions }: SearchPlan, durable: boolean): Chooser {
@@ -68,13 +70,15 @@ class SeededChooser implements Chooser {
   readonly schedules = undefined;
   readonly #plan: { -readonly [K in keyof Plan]: Plan[K] };
   readonly #shards: number;
+  readonly #tasks: number;
   #seed: number;
   #longest = 0;
 
-  constructor({ seed, shard, shards, depth }: SearchPlan, strategy: "random" | "pct") {
+  constructor({ seed, shard, shards, depth }: SearchPlan, strategy: "random" | "pct", tasks: number) {
     // Neighbouring seeds of the user must not share most of their runs' seeds.
     this.#seed = (seed % 2 ** 31) * 2 ** 21 + shard;
     this.#shards = shards;
+    this.#tasks = tasks;
     this.#plan = { strategy, seed: 0, switches: [], depth, maxSteps: MAX_STEPS };
   }
 
@@ -88,5 +92,11 @@ class SeededChooser implements Chooser {
 
   ran(log: StepLog): void {
     this.#longest = Math.max(this.#longest, log.length);
+  }
+
+  get bound(): number | undefined {
+    const { strategy, depth = 1 } = this.#plan;
+    if (strategy !== "pct" || this.#longest === 0) return undefined;
+    return pctBound(this.#tasks, this.#longest, depth);
   }
 }
