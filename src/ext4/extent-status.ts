@@ -67,7 +67,10 @@ export function knownMedia(status: ExtentStatus, block: number): number {
   return isLockdepOn(status.mem) ? 0 : readSeqRange(status.seq, status.at + START, block);
 }
 
-/** Remembers an extent, if it is written: one that is not is about to change.  dataSem is held shared.  kernel: ext4_es_cache_extent */
+/**
+ * Remembers an extent, if it is written: one that is not is about to change.  dataSem is held shared.
+ * kernel: ext4_es_cache_extent
+ */
 export function rememberExtent(status: ExtentStatus, extent: Extent): void {
   if (isLockdepOn(status.mem) || extent.state !== State.written) return;
   if (!writeSeqTry(status.seq)) return;

@@ -95,7 +95,7 @@ export function readSize(inode: Inode): number {
   return inode.size;
 }
 
-/** kernel: i_size_write */
+/** Sets the size that readers go by, in bytes; the raw inode says what `setDiskSize` did.  kernel: i_size_write */
 export function writeSize(inode: Inode, size: number): void {
   step(STORE, inode.at + SIZE);
   inode.size = size;
@@ -164,23 +164,28 @@ export function hasExtraTimes(inode: Inode): boolean {
   return (mem.u16[(rawAt + EXTRA_SIZE_FIELD) >>> 1] as number) >= TIMES_END;
 }
 
+/** What stat(2) tells of a file. */
 export interface Stat {
   ino: number;
+  /** Type and permissions, as Linux has them: 0o100644. */
   mode: number;
   nlink: number;
   uid: number;
   gid: number;
+  /** In bytes. */
   size: number;
   /** In units of 512 bytes. */
   blocks: number;
+  /** Bytes of a block. */
   blksize: number;
-  /** Milliseconds since the epoch, as the other times. */
+  /** When it was read last, in milliseconds since 1970 with a fraction, as the other times. */
   atimeMs: number;
+  /** When its bytes were changed last. */
   mtimeMs: number;
+  /** When anything of it was. */
   ctimeMs: number;
 }
 
-/** What stat(2) tells of an inode. */
 export function statOf(inode: Inode): Stat {
   const raw = rawInode(inode);
   const wide = hasExtraTimes(inode);

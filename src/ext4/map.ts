@@ -9,7 +9,8 @@ import { knownExtent, knownMedia, rememberExtent } from "./extent-status.ts";
 
 /**
  * What covers a file block, as it is at the moment; nothing keeps it so when this returns.  A hole reaches from
- * the block to the next extent.  Takes dataSem shared, unless the extent is known.  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.
+ * the block to the next extent.  Takes dataSem shared, unless the extent is known.  -EUCLEAN or -EFSBADCRC in a damaged
+ * tree, -ENOMEM.
  *
  * kernel: ext4_map_blocks without EXT4_GET_BLOCKS_CREATE
  */

@@ -24,7 +24,7 @@ import { ReadOnlyCompat } from "./media/features.ts";
 export const BLOCK_SIZE = 4096;
 export const BLOCK_SHIFT = 12;
 
-/** The file system of a machine; a negative error number where a call failed is never one of these. */
+/** The file system of a machine. */
 export const SuperBlock = struct("superblock", {
   mounted: u32,
   blockSize: u32,

@@ -11,7 +11,8 @@ import { BLOCK_SIZE, superBlock } from "./super.ts";
 
 /**
  * Makes a size in bytes the file's on the media, and frees the blocks that lie wholly behind it, in one transaction.
- * i_size, mappings and the tail of the last block are the caller's affair, before.  Takes {handle; dataSem W}.  -EUCLEAN in a damaged tree.
+ * i_size, mappings and the tail of the last block are the caller's affair, before.  Takes a handle, then dataSem alone.
+ * Returns 0; -EUCLEAN in a damaged tree.
  *
  * kernel: ext4_truncate
  */

@@ -27,7 +27,10 @@ import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 export interface CrashOptions extends JobOptions {
   /** A built-in design's name, or the path of a design's module. */
   design: string | Design;
-  /** What survives by itself: "adr" (default) what was flushed and fenced, "eadr" every store, "none" as adr, and caches may also give up lines early. */
+  /**
+   * What survives by itself: "adr" (default) what was flushed and fenced, "eadr" every store, "none" as adr, and caches
+   * may also give up lines early.
+   */
   domain?: Domain;
   /** Every schedule with at most so many preemptions; default 0. */
   preemptions?: number;
@@ -67,8 +70,8 @@ const KEYS = [
 const MAX_RUNS = 1e12;
 
 /**
- * Searches.  Throws `UsageError` for wrong use, `ScheduleError` for a schedule that is none or of something else,
- * `ScheduleMisfit` when it can no longer be run, otherwise as `explore` does.
+ * Lets the power fail everywhere in the runs of a scenario.  Throws `UsageError` for wrong use, `ScheduleError` for a
+ * schedule that is none or of something else, `ScheduleMisfit` when it can no longer be run, otherwise as `explore` does.
  */
 export async function crash(given: string | Scenario, options: CrashOptions): Promise<CrashResult> {
   const crews = new Crews();

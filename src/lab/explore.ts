@@ -80,8 +80,9 @@ const DEFAULT_RUNS = 10_000;
 const MAX_RUNS = 1e12;
 
 /**
- * Searches.  Throws `UsageError` for wrong use, `SetupError` when the setup throws, `TaskError` when a thread dies,
- * `RecordsFull` when a run does more than can be recorded, `NotDeterministic`.
+ * Runs a scenario in many schedules, until one breaks a promise.  Throws `UsageError` for wrong use, `SetupError` when
+ * the setup throws, `TaskError` when a thread dies, `RecordsFull` when a run does more than can be recorded,
+ * `NotDeterministic`.
  */
 export async function explore(scenario: string | Scenario, options: ExploreOptions): Promise<ExploreResult> {
   const crews = new Crews();

@@ -27,6 +27,7 @@ export interface BootOptions {
   image?: string | Uint8Array;
   /** Without an image: the bytes of persistent memory, on which a file system is made; default 16 MiB. */
   size?: number;
+  /** Tunables, over those of the design. */
   options?: MachineOptions;
 }
 
@@ -79,6 +80,7 @@ export class Machine {
     this.#design = design;
   }
 
+  /** The name of its design. */
   get design(): string {
     return this.#design.name;
   }
@@ -88,13 +90,13 @@ export class Machine {
     return header(this.#mem).media.length;
   }
 
-  /** The system calls of the machine's one process, on this thread. */
+  /** The system calls of the machine's one process, on this thread.  Throws when the machine is closed. */
   sys(): Sys {
     this.#refuseClosed();
     return new Sys(this.#mem, this.#design, HOST_TASK);
   }
 
-  /** The media, synced, as e2fsprogs reads it: a copy. */
+  /** The media, synced, as e2fsprogs reads it: a copy.  Throws when the machine is closed. */
   async image(): Promise<Uint8Array> {
     return this.#life.runExclusive(() => {
       this.#refuseClosed();
@@ -114,7 +116,7 @@ export class Machine {
     return this.#mem.u8.subarray(start, start + length);
   }
 
-  /** Ends the process and unmounts.  The second time it does nothing. */
+  /** Ends the process and unmounts.  The second time it does nothing.  Throws where unmounting fails. */
   async close(): Promise<void> {
     await this.#life.runExclusive(() => {
       if (this.#closed) return;

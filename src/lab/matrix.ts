@@ -32,6 +32,7 @@ export interface Cell extends ExploreResult {
 export interface MatrixResult {
   /** A row for each scenario, in it a cell for each design. */
   readonly cells: Cell[];
+  /** Milliseconds. */
   readonly elapsed: number;
 }
 

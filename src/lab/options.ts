@@ -1,15 +1,20 @@
 // The options of a machine, by their Linux names where Linux has them.  One that nobody knows is refused.
 
-import { DEFAULT_MEDIA, MAX_MEDIA, MIB, MIN_MEDIA } from "../machine/limits.ts";
-import { MIN_PIECE } from "../machine/layout.ts";
+import { DEFAULT_MEDIA, MAX_MEDIA, MIB, MIN_MEDIA, MIN_PIECE } from "../machine/limits.ts";
 import { PAGE_SIZE } from "../machine/memory.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 
 /** Tunables of a machine; each has a default. */
 export interface MachineOptions {
-  /** kernel: s_extent_max_zeroout_kb.  KiB up to which a write zeroes an unwritten extent instead of splitting it; default what the design says, or 0. */
+  /**
+   * KiB up to which a write zeroes an unwritten extent instead of splitting it; default what the design says, or 0.
+   * kernel: s_extent_max_zeroout_kb
+   */
   extent_max_zeroout_kb?: number;
-  /** 1: blocks are allocated as Linux does, with preallocation, and freed ones are used again after a commit; default what the design says, or 0. */
+  /**
+   * 1: blocks are allocated as Linux does, with preallocation, and freed ones are used again after a commit; default
+   * what the design says, or 0.
+   */
   mballoc?: number;
   /** A task of that name commits the running transaction so many times, at any moment; default 0: only calls commit. */
   kjournald?: number;

@@ -10,7 +10,9 @@ import type { Sys } from "../syscalls/sys.ts";
 import { checkOptions, checkSize, type MachineOptions } from "./options.ts";
 import { knownKeys, shown, UsageError } from "./usage.ts";
 
-/** One task.  What it returns is `seen.<name>` in the check: bytes, a number, a string, anything `structuredClone` takes. */
+/**
+ * One task.  What it returns is `seen.<name>` in the check: bytes, a number, a string, anything `structuredClone` takes.
+ */
 export type Task = (sys: Sys) => unknown;
 
 /** What the tasks returned, by name. */

@@ -13,10 +13,12 @@ export type Completion = ViewOf<typeof Completion>;
 /** In `done`: everybody may pass, now and later. */
 const ALL = 0x4000_0000;
 
+/** Nothing is done yet. */
 export function initCompletion(completion: Completion): void {
   completion.done.store(0);
 }
 
+/** Lets one waiter through, or whoever comes next. */
 export function complete(completion: Completion): void {
   step(Op.update, completion.at);
   for (;;) {
@@ -27,12 +29,14 @@ export function complete(completion: Completion): void {
   wake(completion.done);
 }
 
+/** Lets everybody through, now and later. */
 export function completeAll(completion: Completion): void {
   step(Op.update, completion.at);
   completion.done.store(ALL);
   wake(completion.done);
 }
 
+/** Sleeps until somebody says that it is done. */
 export function waitForCompletion(completion: Completion): void {
   step(Op.update, completion.at);
   sleeping(completion);

@@ -12,11 +12,13 @@ import { disown, own, tryOwn } from "./owner.ts";
 export const Mutex = struct("mutex", { state: quiet, class: u32 });
 export type Mutex = ViewOf<typeof Mutex>;
 
+/** Makes a free mutex of a class. */
 export function initMutex(mutex: Mutex, cls: LockClass): void {
   mutex.state.store(0);
   mutex.class = cls;
 }
 
+/** Takes the mutex; sleeps while another task has it.  bug() where lockdep sees that this can deadlock. */
 export function mutexLock(mutex: Mutex): void {
   step(Op.lock, mutex.at);
   wanted(mutex, mutex.class, Hold.exclusive);
@@ -32,6 +34,7 @@ export function mutexTryLock(mutex: Mutex): boolean {
   return true;
 }
 
+/** Releases the mutex.  bug() unless the current task holds it. */
 export function mutexUnlock(mutex: Mutex): void {
   step(Op.unlock, mutex.at);
   releasing(mutex, Hold.exclusive);

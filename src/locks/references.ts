@@ -6,6 +6,8 @@
 // Like a leaf lock this announces nothing, and lockdep does not see it.  Where a schedule should be able to order who
 // takes and who gives, the caller says the step.  A count that nobody uses is 0, or closed.
 //
+// Beside it a plain counter, for sums that tasks add to at once.
+//
 // kernel: struct lockref
 
 import { assert } from "../machine/errors.ts";

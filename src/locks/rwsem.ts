@@ -38,12 +38,14 @@ const READERS_WAIT = 0x1f << 11;
 const WRITER_WAITS = 1 << 16;
 const WRITERS_WAIT = 0x1f << 16;
 
+/** Makes a free lock of a class. */
 export function initRwSem(sem: RwSem, cls: LockClass): void {
   sem.state.store(0);
   sem.grants.store(0);
   sem.class = cls;
 }
 
+/** Takes the read side; sleeps while a writer holds or awaits the lock. */
 export function downRead(sem: RwSem): void {
   step(LOCK_SHARED, sem.at);
   wanted(sem, sem.class, Hold.shared);
@@ -88,6 +90,7 @@ export function downReadTry(sem: RwSem): boolean {
   return true;
 }
 
+/** Releases the read side.  bug() unless the current task holds it. */
 export function upRead(sem: RwSem): void {
   step(UNLOCK_SHARED, sem.at);
   releasing(sem, Hold.shared);
@@ -96,6 +99,7 @@ export function upRead(sem: RwSem): void {
   if ((before & READERS) === READER && (before & WRITERS_WAIT) !== 0) wake(sem.state);
 }
 
+/** Takes the write side; sleeps while anybody holds the lock. */
 export function downWrite(sem: RwSem): void {
   step(LOCK, sem.at);
   wanted(sem, sem.class, Hold.exclusive);
@@ -137,6 +141,7 @@ export function downWriteTry(sem: RwSem): boolean {
   return true;
 }
 
+/** Releases the write side.  bug() unless the current task holds it. */
 export function upWrite(sem: RwSem): void {
   step(UNLOCK, sem.at);
   releasing(sem, Hold.exclusive);

@@ -20,11 +20,13 @@ export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
 export type SeqCount = ViewOf<typeof SeqCount>;
 const SEQUENCE = SeqCount.offset("sequence");
 
+/** No writer is at work. */
 export function initSeqCount(count: SeqCount): void {
   count.sequence.store(0);
   count.waiting.store(0);
 }
 
+/** Enters as the writer.  bug() while another is at work: a lock of the writers' own keeps them apart. */
 export function writeSeqBegin(count: SeqCount): void {
   step(UPDATE, count.at);
   assert((count.sequence.add(1) & 1) === 0, "a sequence count has one writer at a time");
@@ -37,6 +39,7 @@ export function writeSeqTry(count: SeqCount): boolean {
   return (sequence & 1) === 0 && count.sequence.swapIf(sequence, sequence + 1);
 }
 
+/** Leaves as the writer: who read meanwhile looks again. */
 export function writeSeqEnd(count: SeqCount): void {
   step(UPDATE, count.at);
   assert((count.sequence.add(1) & 1) === 1, "a sequence count is left by the writer that entered it");

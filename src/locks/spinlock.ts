@@ -13,11 +13,13 @@ import { disown, own } from "./owner.ts";
 export const SpinLock = struct("spinlock", { state: quiet, class: u32 });
 export type SpinLock = ViewOf<typeof SpinLock>;
 
+/** Makes a free lock of a class. */
 export function initSpinLock(lock: SpinLock, cls: LockClass): void {
   lock.state.store(0);
   lock.class = cls;
 }
 
+/** Takes the lock; until spinUnlock the task may not sleep. */
 export function spinLock(lock: SpinLock): void {
   step(Op.lock, lock.at);
   wanted(lock, lock.class, Hold.spinning);
@@ -25,6 +27,7 @@ export function spinLock(lock: SpinLock): void {
   acquired(lock, lock.class, Hold.spinning);
 }
 
+/** Releases the lock.  bug() unless the current task holds it. */
 export function spinUnlock(lock: SpinLock): void {
   step(Op.unlock, lock.at);
   releasing(lock, Hold.spinning);

@@ -27,6 +27,7 @@ export function lockBit(word: QuietCell, bit: number, cls: LockClass = LockClass
   acquired(word, cls, Hold.exclusive, bit);
 }
 
+/** Gives the bit back.  bug() unless it is taken. */
 export function unlockBit(word: QuietCell, bit: number): void {
   step(Op.unlock, word.at);
   releasing(word, Hold.exclusive, bit);

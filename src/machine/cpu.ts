@@ -1,8 +1,9 @@
-// The seam between the kernel and whatever decides who runs: step, park and wake, and nothing else.
+// The seam between the kernel and whatever decides who runs: step, park and wake.  Beside them there is only what is
+// about time in free running (runsFree, linger) and means nothing under control.
 //
 // A JS thread is a CPU, so the two module variables below are its registers: which task it runs, and
 // which engine, if any, is in control.  Without an engine the machine runs free: step does nothing, park
-// is Atomics.wait, wake is Atomics.notify.
+// looks for a moment and then is Atomics.wait, wake is Atomics.notify.
 
 import { bug } from "./errors.ts";
 import type { QuietCell } from "./cell.ts";

@@ -1,7 +1,8 @@
-// How things go wrong.  Expected errors are numbers, returned negative: `return -Errno.ENOSPC`.  And how a machine stops: a broken invariant (`Bug`), or being told to (`Halted`).
+// How things go wrong.  An expected error is a number, returned negative: `return -Errno.ENOSPC`.  What stops the
+// machine is thrown: a broken invariant (`Bug`), or that somebody has halted it (`Halted`).
 //
-// Kernel code has no try and no finally: either error unwinds the task to its entry, and the locks it
-// held stay held, as those of a dead CPU do.
+// Kernel code has no try and no finally: what is thrown unwinds the task to its entry, and the locks that it held
+// stay held, as those of a dead CPU do.
 
 /** A broken invariant of the emulated kernel.  The lab reports it as a violation of `no-bug`. */
 export class Bug extends Error {

@@ -268,7 +268,7 @@ function viewsIn(mem: Memory, page: number): (object | undefined)[] {
   return views;
 }
 
-/** What lies at an address, in words: "inode#3.sem.count", "media block 71 + 0x200". */
+/** What lies at an address, in words: "inode#3.rwsem.state", "media block 71 + 0x200". */
 export function describe(mem: Memory, at: number): string {
   const view = header(mem);
   const within = (area: Area): boolean => at >= area.start && at < area.start + area.length;
@@ -304,5 +304,3 @@ function fieldPath(type: AnyStruct, offset: number): string {
   const inner = found.field.struct;
   return `.${found.name}${inner === undefined ? "" : fieldPath(inner, offset - found.offset)}`;
 }
-
-export const MIN_PIECE = 64;

@@ -19,6 +19,9 @@ export const MAX_PATH = 4096; // bytes, with the final NUL: ENAMETOOLONG
 export const MAX_NAME = 255; // bytes: ENAMETOOLONG
 export const MAX_SYMLINKS = 40; // followed in one walk: ELOOP
 
+/** Bytes of data copied between two steps, at least: a cache line.  At most it is a page. */
+export const MIN_PIECE = 64;
+
 /** Steps of one run before it counts as a livelock, unless the caller says otherwise. */
 export const MAX_STEPS = 50_000;
 

@@ -54,6 +54,7 @@ export class Memory {
     return new Memory(new wasm.Memory({ initial: pages, maximum: pages, shared: true }));
   }
 
+  /** Bytes. */
   get size(): number {
     return this.buffer.byteLength;
   }
@@ -63,6 +64,7 @@ export class Memory {
     this.bulk.copy(to, from, length);
   }
 
+  /** Sets `length` bytes to one value. */
   fill(at: number, value: number, length: number): void {
     this.bulk.fill(at, value, length);
   }

@@ -42,6 +42,7 @@ export function storeCopy(mem: Memory, to: number, from: number, length: number)
   if (isLogging(mem)) logEvent(mem, Event.store, to, length, Writer.user);
 }
 
+/** The same with one value for all bytes. */
 export function storeFill(mem: Memory, at: number, value: number, length: number, writer?: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);
@@ -72,6 +73,7 @@ export function streamWhole(mem: Memory, to: number, from: number, length: numbe
   if (isLogging(mem)) logEvent(mem, Event.whole, to, length, writer);
 }
 
+/** One value for all bytes, past the caches. */
 export function streamFill(mem: Memory, at: number, value: number, length: number, writer: Writer): void {
   touch(mem, at, length);
   mem.fill(at, value, length);

@@ -136,7 +136,7 @@ export function lockEntry(mapping: Mapping, page: number): void {
   lockBit(entryWord(mapping, page), page & 31, LockClass["mapping.entry"]);
 }
 
-/** kernel: put_unlocked_mapping_entry */
+/** Gives the entry of a page back.  kernel: put_unlocked_mapping_entry */
 export function unlockEntry(mapping: Mapping, page: number): void {
   unlockBit(entryWord(mapping, page), page & 31);
 }

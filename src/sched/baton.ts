@@ -43,7 +43,7 @@ export class Baton {
   readonly #own: number;
   /** The words of all seats, as indices of `i32`. */
   readonly #signals: number[];
-  readonly #mayspin: boolean;
+  readonly #maySpin: boolean;
   // How this thread waits is no state of the machine: it changes nothing but time.
   #pause = 0;
   #nextPause = FIRST_PAUSE;
@@ -54,7 +54,7 @@ export class Baton {
     this.#halted = header(mem).halted;
     this.#signals = Array.from({ length: taskCount }, (_, i) => seatOf(mem, i).signal.index);
     this.#own = seatOf(mem, task).signal.index;
-    this.#mayspin = taskCount <= engineState(mem).cores;
+    this.#maySpin = taskCount <= engineState(mem).cores;
   }
 
   /** Gives the baton to another thread.  After this nothing shared may be written until `wait` is over. */
@@ -72,7 +72,7 @@ export class Baton {
   /** Waits for the baton within a run: true, or false when the host has halted the machine. */
   wait(): boolean {
     if (this.#pause > 0) this.#pause -= 1;
-    else if (this.#mayspin) {
+    else if (this.#maySpin) {
       if (this.#spin(this.#streak === 0 ? PROBE_LOOKS : LOOKS)) {
         if (this.#streak < GOOD_STREAK) this.#streak += 1;
         return true;
@@ -87,7 +87,7 @@ export class Baton {
 
   /** The same for a task that has nothing more to do in this run: waiting long is no sign of a busy machine. */
   waitForRun(): boolean {
-    return (this.#mayspin && this.#pause === 0 && this.#spin(PATIENT_LOOKS)) || this.#sleep();
+    return (this.#maySpin && this.#pause === 0 && this.#spin(PATIENT_LOOKS)) || this.#sleep();
   }
 
   #spin(looks: number): boolean {

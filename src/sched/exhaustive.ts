@@ -9,10 +9,12 @@
 // Before any other step it changes nothing: that step commutes with all that others do meanwhile, so
 // preempting the task after it, at the next step that conflicts, gives the same run, for the same number of
 // preemptions or fewer.  For the same reason a preempted task is picked again only when a step that was
-// made meanwhile conflicts with the one before which it was preempted.  What conflicts is learnt while exploring.  When a place turns out to be shared
-// before which preemptions were left out, the exploration starts again knowing that, and it is complete
-// when it has come to its end without such a surprise.  Bounds grow from 0, so most is known early, when
-// starting again is cheap, and the first violation found needs the fewest preemptions.
+// made meanwhile conflicts with the one before which it was preempted.
+//
+// What conflicts is learnt while exploring.  When a place turns out to be shared before which preemptions were left
+// out, the exploration starts again knowing that, and it is complete when it has come to its end without such a
+// surprise.  Bounds grow from 0, so most is known early, when starting again is cheap, and the first violation found
+// needs the fewest preemptions.
 //
 // What this takes for granted: fields that are not announced are protected by locks that are (rule of
 // the machine), and a run is a function of its schedule, which `feedback` checks.

@@ -52,7 +52,10 @@ export type TaskReport =
   | { kind: "halted" }
   | { kind: "threw"; name: string; message: string; stack: string };
 
-/** A task failed in a way that is no outcome of a run: its thread died, hung, or its function threw.  The message does not name it. */
+/**
+ * A task failed in a way that is no outcome of a run: its thread died, hung, or its function threw.  The message does not
+ * name the task.
+ */
 export class TaskFailure extends Error {
   override readonly name = "TaskFailure";
   readonly task: number;

@@ -57,6 +57,7 @@ export class SysError extends Error {
   readonly code: string;
   /** Its number as the kernel returns it: negative. */
   readonly errno: number;
+  /** The call's name: "open", "load" … */
   readonly syscall: string;
   /** The path the call was given, if it takes one. */
   readonly path?: string;
@@ -64,7 +65,6 @@ export class SysError extends Error {
   readonly dest?: string;
   /** Of a load or store: the address that could not be reached.  The bytes before it were. */
   readonly address?: number;
-
   /** Of a call that met damage on the media: which structure it is, in a sentence. */
   readonly reason?: string;
 

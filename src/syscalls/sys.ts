@@ -47,7 +47,13 @@ export function initSyscalls(mem: Memory): void {
   initProcesses(mem);
 }
 
-/** The system calls of one process, for the thread that made it.  Errors are thrown as SysError. */
+/**
+ * The system calls of one process, for the thread that made it.  Offsets, lengths and sizes are bytes.
+ *
+ * What fails throws a SysError; each call names the codes that are its own.  Any may throw EUCLEAN or EFSBADCRC with a
+ * `reason` where it meets damage on the media, EROFS where the image asks for that after damage, and those that take
+ * space ENOSPC.  An argument of the wrong type is a TypeError.
+ */
 export class Sys extends NameCalls {
   readonly #caller: Caller;
   readonly #door: Door;
@@ -61,7 +67,11 @@ export class Sys extends NameCalls {
     this.#door = door;
   }
 
-  /** Opens a file with flags as node:fs writes them, or Linux' numbers.  Returns a descriptor. */
+  /**
+   * Opens a file with flags as node:fs writes them, or Linux' numbers; `mode` are the permissions of one that is made,
+   * less the umask 0o022.  Returns a descriptor, the lowest free one from 3 on.  ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP,
+   * EPERM, ENXIO for what is neither file nor directory, EMFILE, ENFILE.
+   */
   open(path: Path, flags: string | number = O.RDONLY, mode = 0o666): number {
     checkPath("path", path);
     const bits = openFlags(flags);
@@ -70,13 +80,14 @@ export class Sys extends NameCalls {
     return this.#door.finish(Call.open, record, openPath(this.#caller, record, path, bits, mode), path);
   }
 
+  /** Closes a descriptor; an unlinked file goes with the last one.  EBADF. */
   close(fd: number): void {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.close);
     this.#door.finish(Call.close, record, this.#caller.close(fd, record));
   }
 
-  /** Reads up to `length` bytes at a position; fewer at the end of the file. */
+  /** Reads up to `length` bytes at a position; fewer at the end of the file.  EBADF, EISDIR, EINVAL. */
   pread(fd: number, length: number, position: number): Uint8Array {
     checkNumber("fd", fd);
     checkNumber("length", length);
@@ -85,7 +96,7 @@ export class Sys extends NameCalls {
     return this.#door.bytes(Call.pread, record, readAt(this.#caller, record, fd, length, position));
   }
 
-  /** Reads at the descriptor's position and moves it on. */
+  /** Reads at the descriptor's position and moves it on.  Fails as `pread` does. */
   read(fd: number, length: number): Uint8Array {
     checkNumber("fd", fd);
     checkNumber("length", length);
@@ -95,7 +106,8 @@ export class Sys extends NameCalls {
 
   /**
    * Writes bytes, or a range of the caller's own address space, at a position.  Returns how many.  A file
-   * opened to append is appended to wherever the position is, as in Linux.
+   * opened to append is appended to wherever the position is, as in Linux.  EBADF, EINVAL, EFBIG, and EFAULT for a range
+   * of which nothing can be read.
    */
   pwrite(fd: number, source: Uint8Array | UserRange, position: number): number {
     checkNumber("fd", fd);
@@ -106,7 +118,7 @@ export class Sys extends NameCalls {
     return this.#door.finish(Call.pwrite, record, count);
   }
 
-  /** Writes at the descriptor's position, or at the end, and moves it on. */
+  /** Writes at the descriptor's position, or at the end, and moves it on.  Fails as `pwrite` does. */
   write(fd: number, source: Uint8Array | UserRange): number {
     checkNumber("fd", fd);
     checkSource(source);
@@ -115,7 +127,10 @@ export class Sys extends NameCalls {
     return this.#door.finish(Call.write, record, count);
   }
 
-  /** Moves the descriptor's position; `whence` as in Linux, SEEK_DATA (3) and SEEK_HOLE (4) among them. */
+  /**
+   * Moves the descriptor's position, and returns it; `whence` as in Linux, SEEK_DATA (3) and SEEK_HOLE (4) among them.
+   * EBADF, EINVAL, ENXIO where no data follows.
+   */
   lseek(fd: number, offset: number, whence: number = Seek.set): number {
     checkNumber("fd", fd);
     checkNumber("offset", offset);
@@ -124,7 +139,10 @@ export class Sys extends NameCalls {
     return this.#door.finish(Call.lseek, record, seekDescriptor(this.#caller, record, fd, offset, whence));
   }
 
-  /** Reserves space (mode 0; 1 keeps the size), or what else Linux' mode bits say and the design can. */
+  /**
+   * Reserves space (mode 0; 1 keeps the size), or what else Linux' mode bits say.  EOPNOTSUPP for a mode that the design
+   * does not know, EBADF, EINVAL, EISDIR, EFBIG.
+   */
   fallocate(fd: number, mode: number, offset: number, length: number): void {
     checkNumber("fd", fd);
     checkNumber("mode", mode);
@@ -135,7 +153,7 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.fallocate, record, result);
   }
 
-  /** Sets the size of an open file. */
+  /** Sets the size of an open file.  EBADF, EINVAL where it was not opened to write, EFBIG. */
   ftruncate(fd: number, length = 0): void {
     checkNumber("fd", fd);
     checkNumber("length", length);
@@ -143,13 +161,14 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.ftruncate, record, truncateDescriptor(this.#caller, record, fd, length));
   }
 
-  /** Makes an open file durable: its data, and what is needed to find it. */
+  /** Makes an open file durable: its data, and what is needed to find it.  EBADF. */
   fsync(fd: number): void {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.fsync);
     this.#door.finish(Call.fsync, record, syncDescriptor(this.#caller, record, fd));
   }
 
+  /** The same: nothing that `fsync` makes durable is left out. */
   fdatasync(fd: number): void {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.fdatasync);
@@ -163,8 +182,9 @@ export class Sys extends NameCalls {
   }
 
   /**
-   * Maps a file from `offset` (a multiple of 4096).  Returns the address.  "sync" is shared, with MAP_SYNC: what a program
-   * stores there is durable when it has flushed it itself, without fsync; EOPNOTSUPP in designs before that.
+   * Maps a file from `offset` (a multiple of 4096).  Returns the address.  "sync" is shared, with MAP_SYNC: what a
+   * program stores there is durable when it has flushed it itself, without fsync; EOPNOTSUPP in designs before that.
+   * EBADF, EACCES where the file was not opened for it, ENODEV for what is no file, EINVAL, EOVERFLOW, ENOMEM.
    */
   mmap(length: number, access: "r" | "rw", sharing: Sharing, fd: number, offset = 0): number {
     checkNumber("length", length);
@@ -177,7 +197,7 @@ export class Sys extends NameCalls {
     return this.#door.finish(Call.mmap, record, address);
   }
 
-  /** Unmaps the pages of a range. */
+  /** Unmaps the pages of a range; what is not mapped is no error.  EINVAL, and ENOMEM where a mapping cannot be split. */
   munmap(address: number, length: number): void {
     checkNumber("address", address);
     checkNumber("length", length);
@@ -185,7 +205,9 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.munmap, record, unmapPages(this.#caller, record, address, length));
   }
 
-  /** Makes what was stored through shared mappings durable; `flags` as in Linux (4 is MS_SYNC). */
+  /**
+   * Makes what was stored through shared mappings durable; `flags` as in Linux (4 is MS_SYNC).  EINVAL, ENOMEM for a gap.
+   */
   msync(address: number, length: number, flags: number = Msync.sync): void {
     checkNumber("address", address);
     checkNumber("length", length);
@@ -232,7 +254,7 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.drain, record, 0);
   }
 
-  /** The extents of an open file, as its tree stores them. */
+  /** The extents of an open file in bytes, as its tree stores them; holes are left out.  EBADF. */
   fiemap(fd: number): FileExtent[] {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.fiemap);

@@ -91,8 +91,8 @@ export interface Watch extends Interrupts {
 }
 
 /**
- * Runs a long piece of work under Ctrl-C with a status: runs (or `what` is counted), runs/s, distinct, violations, time left.
- * `limits` are what the search ends at, as far as known; the time left is the nearer one's.
+ * Runs a long piece of work under Ctrl-C with a status: runs (or `what` is counted), runs/s, distinct, violations, time
+ * left. `limits` are what the search ends at, as far as known; the time left is the nearer one's.
  */
 export async function watched<T>(
   quiet: boolean,

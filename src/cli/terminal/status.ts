@@ -11,7 +11,10 @@ const ERASE = "\r\x1b[K";
 export interface Status {
   /** A line about a part that is done, for a log; a terminal has the status line instead. */
   note(line: string): void;
-  /** Clears the status line for good.  To be called before results are printed, also on errors; a second time does nothing. */
+  /**
+   * Clears the status line for good.  To be called before results are printed, also on errors; a second time does
+   * nothing.
+   */
   end(): void;
 }
 

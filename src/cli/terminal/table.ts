@@ -1,4 +1,5 @@
-// A table of cells with several lines each.  Too wide for the screen, it is printed as several tables with the same first column.
+// A table of cells with several lines each.  Too wide for the screen, it is printed as several tables with the same
+// first column.
 
 export interface Cell {
   readonly lines: readonly string[];

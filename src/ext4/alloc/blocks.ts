@@ -142,7 +142,10 @@ function firstFree(sb: SuperBlock, group: number, { mem, data }: Buffer): number
   return bit;
 }
 
-/** The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `goal` wins if it is one. */
+/**
+ * The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `goal` wins if it is
+ * one.
+ */
 function longestRun(
   bitmap: Buffer,
   first: number,

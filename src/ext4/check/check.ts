@@ -1,8 +1,8 @@
 // A check of the file system as it lies on the media, for the promise that it stays consistent.
 //
 // Verified: the superblock, descriptors and their checksums; every inode in use with its checksum and block
-// map; that no block has two owners; i_blocks; sizes; directories with their checksums and hash trees; link counts; bitmaps and
-// free counts; the orphan list.
+// map; that no block has two owners; i_blocks; sizes; directories with their checksums and hash trees; link
+// counts; bitmaps and free counts; the orphan list and the orphan file.
 // Not verified: backups of the superblock, the journal's contents, extended attributes, quotas, times, the
 // order of names in hash trees.  e2fsck is the second witness.
 

@@ -13,7 +13,8 @@ import { descend, Path, releasePath, search } from "./path.ts";
 
 /**
  * The extent that covers a file block, whole; for a hole, what is left of it from the block on (up to the
- * next extent, or to the end of all files).  -EUCLEAN in a damaged tree, -EIO, -ENOMEM.  dataSem is held.
+ * next extent, or to the end of all files).  -EUCLEAN or -EFSBADCRC in a damaged tree, -ENOMEM.
+ * dataSem is held.
  */
 export function findExtent(inode: Inode, block: number): Extent | number {
   assertHeld(inode.dataSem);

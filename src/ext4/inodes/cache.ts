@@ -15,7 +15,8 @@
 // A directory stays in memory when its users have gone, for every path through it asks for it again: the table
 // has a reference of its own to the directories that were read last, a word for each remainder of their numbers.
 // That is given back when another directory wants the word, when places run short, and, so that it is never
-// the last one of an inode without links, when the directory loses its name (forgetDirectory).  As in the kernel, whose dcache keeps them.
+// the last one of an inode without links, when the directory loses its name (forgetDirectory).  In the kernel the
+// dcache keeps them.
 //
 // Lock order: directory.rwsem, handle, inodeTable.mutex, buffers.  iput of the last reference starts a handle
 // and takes dataSem: it is called with none of these held.

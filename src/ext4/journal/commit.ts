@@ -184,7 +184,10 @@ export function freeze(sb: SuperBlock): number {
   return 0;
 }
 
-/** Goes back from `freeze` to a file system in use: says now that there may be something to recover.  kernel: ext4_unfreeze */
+/**
+ * Goes back from `freeze` to a file system in use: says now that there may be something to recover.
+ * kernel: ext4_unfreeze
+ */
 export function thaw(sb: SuperBlock): void {
   if (journalOf(sb.mem).length > 0) writeNeedsRecovery(sb, true);
 }

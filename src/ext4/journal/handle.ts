@@ -61,7 +61,8 @@ function promise(journal: Journal, cache: BufferCache, limit: number, credits: n
 
 /**
  * Starts an operation that changes at most `credits` blocks of metadata.  -ENOSPC when no commit could
- * make room for so many; -EROFS after damage, where the image asks for that; what commit itself returns when it was needed and failed.
+ * make room for so many; -EROFS after damage, where the image asks for that; what commit itself returns when it was
+ * needed and failed.
  */
 export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   const { mem } = sb;

@@ -26,7 +26,10 @@ export function readSuperBlock(sb: SuperBlock, raw: RawSuperBlock, mediaLength: 
   return wrong;
 }
 
-/** What the superblock says of the state of the file system, where that forbids to mount it.  A journal to recover does not. */
+/**
+ * What the superblock says of the state of the file system, where that forbids to mount it.  A journal to recover does
+ * not.
+ */
 export function wrongState(raw: RawSuperBlock): string | undefined {
   if ((raw.s_state & STATE_ERROR) !== 0)
     return "the image is marked as having errors: run e2fsck on it first";

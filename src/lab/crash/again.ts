@@ -1,5 +1,6 @@
-// The power fails a second time, while the file system recovers from the first failure: at every point of the recovery and
-// of bringing the file system to rest after it (points.ts).  What comes up in the end must be what comes up without that.
+// The power fails a second time, while the file system recovers from the first failure: at every point of the recovery
+// and of bringing the file system to rest after it (points.ts).  What comes up in the end must be what comes up without
+// that.
 //
 // Recovery is the same for equal media, so it is looked at once for each content.  Of the ways that a point leaves, few
 // are tried: all where there are at most 2 to the LINES, else whole stores, and some torn ones.

@@ -31,7 +31,10 @@ export interface CrashCounts {
   readonly calls: readonly CallVerdict[];
   /** Flushes and fences that calls lack, or could do without; none with "eadr", which needs none. */
   readonly flushes: readonly FlushFinding[];
-  /** Every schedule within the bound was run, up to the first in which something broke, and the power failed at all points. */
+  /**
+   * Every schedule within the bound was run, up to the first in which something broke, and the power failed at all
+   * points.
+   */
   readonly finished: boolean;
   /** Nothing broke, and at every point every way was tried. */
   readonly complete: boolean;

@@ -97,8 +97,8 @@ export class Moment {
   }
 
   /**
-   * What is durable of parts of a file: what msync has written back, and what programs have flushed through a mapping with
-   * MAP_SYNC, with a drain behind it that has returned.  Each amounts to a read that began with that call.
+   * What is durable of parts of a file: what msync has written back, and what programs have flushed through a mapping
+   * with MAP_SYNC, with a drain behind it that has returned.  Each amounts to a read that began with that call.
    */
   flushedReads({ key, bytes, size }: Recovered): CallRead[] {
     const reads: CallRead[] = [];

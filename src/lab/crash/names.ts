@@ -65,7 +65,9 @@ export class NamesLeft {
   #ways: Way[] | undefined;
   #durable = new Set<RecordedCall>();
 
-  /** `calls` as they stood when the power failed; `initial` are the names before them, `links` the symlinks among those. */
+  /**
+   * `calls` as they stood when the power failed; `initial` are the names before them, `links` the symlinks among those.
+   */
   constructor(calls: readonly RecordedCall[], initial: NameMap, links: ReadonlySet<string> = new Set()) {
     this.#calls = calls;
     this.#initial = initial;

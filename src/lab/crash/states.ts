@@ -1,9 +1,10 @@
 // All states that a power failure can leave at any point of one run (points.ts), each brought up again and looked at:
 // recovery must succeed, the checker must find nothing, and every file must hold what the calls explain (moment.ts).
 //
-// Nothing is done twice.  A point at which the same is durable and the same is open as at an earlier one, in whichever run,
-// leaves what that did, and nothing is built.  Media that were seen before are not brought up again; what came up with the same bytes outside
-// the journal is not checked again; what people see the same is judged once at each moment (came-up.ts).
+// Nothing is done twice.  A point at which the same is durable and the same is open as at an earlier one, in whichever
+// run, leaves what that did, and nothing is built.  Media that were seen before are not brought up again; what came up
+// with the same bytes outside the journal is not checked again; what people see the same is judged once at each moment
+// (came-up.ts).
 //
 // Several machines can share a search: each makes all runs and builds all states, but brings up only those that fall to
 // it by what the media hold.  So what they count adds up to the same, however many they are.

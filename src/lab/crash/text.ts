@@ -1,6 +1,7 @@
-// A power failure as a schedule carries it: `adr@113.40:1f0.64*8-2a0.1*3`, the domain, after how many entries of the log of
-// stores and how many steps, and the lines of the media that kept something of what was on its way (survivors.ts).  A
-// second failure, during recovery, follows with a plus, `+4:none`: the same of recovery's own log, which has no steps.
+// A power failure as a schedule carries it: `adr@113.40:1f0.64*8-2a0.1*3`, the domain, after how many entries of the
+// log of stores and how many steps, and the lines of the media that kept something of what was on its way
+// (survivors.ts).  A second failure, during recovery, follows with a plus, `+4:none`: the same of recovery's own log,
+// which has no steps.
 
 import type { Domain } from "../../machine/pmem/crash.ts";
 import { ScheduleError } from "../../sched/schedule.ts";

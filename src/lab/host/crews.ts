@@ -32,9 +32,9 @@ export class Crews {
   readonly #memories: Memory[] = [];
 
   /**
-   * Once there are `cores` for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the named
-   * tasks.  `finish` sees the machine for the last time: its memory becomes another's.  A job that is not wanted any more
-   * by then is not made; the result is undefined.
+   * Once there are `cores` for it, makes a job on a machine of `size` bytes, and runs it with a thread for each of the
+   * named tasks.  `finish` sees the machine for the last time: its memory becomes another's.  A job that is not wanted
+   * any more by then is not made; the result is undefined.
    */
   async run<R, T>(
     tasks: readonly string[],

@@ -86,7 +86,9 @@ export class Jobs<R> {
     return this.#begin === 0 ? 0 : performance.now() - this.#begin;
   }
 
-  /** Each piece of work on a machine of its own.  `enough` says of a report that the others can stop, or after which run. */
+  /**
+   * Each piece of work on a machine of its own.  `enough` says of a report that the others can stop, or after which run.
+   */
   async run(works: readonly Work[], enough: (report: R) => boolean | number): Promise<Done<R>[]> {
     const { signal, onProgress } = this.#options;
     const stop = (): void => this.#stop();

@@ -20,8 +20,8 @@ export interface MachineSpec {
 }
 
 /**
- * Boots, in the memory of a machine of that size that is used no more, if there is one.  Throws `UsageError` for an image that cannot be mounted or a size this
- * computer has no memory for.
+ * Boots, in the memory of a machine of that size that nobody uses any more, if there is one.  Throws `UsageError` for an
+ * image that cannot be mounted or a size this computer has no memory for.
  */
 export function bootMemory({ image, size, options }: MachineSpec, used?: Memory): Memory {
   const length = mediaLength(image?.length ?? size);

@@ -32,8 +32,8 @@ export function syncDescriptor(caller: Caller, record: CallRecord | undefined, f
 }
 
 /**
- * Makes everything durable: files that are in memory are written back one after the other, then what was stored to others,
- * then one commit.  kernel: ksys_sync
+ * Makes everything durable: files that are in memory are written back one after the other, then what was stored to
+ * others, then one commit.  kernel: ksys_sync
  */
 export function syncAll(caller: Caller): number {
   const { mem, design } = caller;

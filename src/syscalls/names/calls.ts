@@ -123,7 +123,7 @@ export class NameCalls {
     return as === "buffer" ? names : names.map(textOf);
   }
 
-  /** What is known of the file at a path; `blocks` counts units of 512 bytes. */
+  /** What is known of the file at a path; `blocks` counts units of 512 bytes.  ENOENT, ENOTDIR, ELOOP. */
   stat(path: Path): Stat {
     checkPath("path", path);
     const record = this.#door.begin(Call.stat, path);
@@ -137,7 +137,7 @@ export class NameCalls {
     return this.#door.answer(Call.lstat, record, statPath(this.#door.caller, record, path, false), path);
   }
 
-  /** What is known of an open file. */
+  /** What is known of an open file.  EBADF. */
   fstat(fd: number): Stat {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.fstat);
@@ -151,7 +151,7 @@ export class NameCalls {
     return this.#door.answer(Call.statfs, record, statFileSystemAt(this.#door.caller, record, path), path);
   }
 
-  /** Sets the size of the file at a path. */
+  /** Sets the size of the file at a path in bytes.  ENOENT, EISDIR, EINVAL, EPERM, EFBIG. */
   truncate(path: Path, length = 0): void {
     checkPath("path", path);
     checkNumber("length", length);
@@ -159,7 +159,7 @@ export class NameCalls {
     this.#door.finish(Call.truncate, record, truncatePath(this.#door.caller, record, path, length), path);
   }
 
-  /** Sets the permission bits (0o7777) of the file at a path. */
+  /** Sets the permission bits (0o7777) of the file at a path.  ENOENT, EPERM for an immutable one. */
   chmod(path: Path, mode: number): void {
     checkPath("path", path);
     checkNumber("mode", mode);

@@ -9,9 +9,10 @@
 // Not protected: the verdict "hole" of a load's fault, against a write.  A write takes zero pages out before
 // and after its copy, and does not wait for a fault that has the entry and is about to map one.
 //
-// Durability: blocks are zeroed through the driver, which stores past the caches (sb_issue_zeroout, memcpy_to_pmem), parts
-// of blocks with a write-back behind (clear_pmem), and so are copies (copy_from_iter_pmem); the commit's flush is the fence.
-// fsync and sync flush every page that was ever mapped to be stored to; none is protected, and none gets clean.
+// Durability: blocks are zeroed through the driver, which stores past the caches (sb_issue_zeroout, memcpy_to_pmem),
+// parts of blocks with a write-back behind (clear_pmem), and so are copies (copy_from_iter_pmem); the commit's flush is
+// the fence. fsync and sync flush every page that was ever mapped to be stored to; none is protected, and none gets
+// clean.
 //
 // Not here: a write of whole blocks behind the end, which does not zero them first.
 

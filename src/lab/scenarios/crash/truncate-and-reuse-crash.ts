@@ -1,5 +1,5 @@
-// A freed block is another file's before the transaction that freed it is durable.  The disk is full but for a few blocks,
-// so that every allocator has to use it again.
+// A freed block is another file's before the transaction that freed it is durable.  The disk is full but for a few
+// blocks, so that every allocator has to use it again.
 
 import { MIB } from "../../../machine/limits.ts";
 import type { Sys } from "../../../syscalls/sys.ts";
