@@ -198,6 +198,22 @@ describe("ls, cat and stat show what Linux' tools wrote", () => {
     expect(stdout).toMatch(/^d[rwx-]{9} 2 0 0 +4096 \S+ \S+ sub$/m);
   });
 
+  test("names that are no text, and the rest of a directory in which something cannot be read", async () => {
+    const machine = await boot({ design: "dax-6.1", image: path("inode.img") });
+    const sys = machine.sys();
+    sys.symlink("sub/words", Uint8Array.from([0x2f, 0xff, 0x80]));
+    writeFileSync(path("odd.img"), await machine.image());
+    await machine.close();
+    const { code, stdout, stderr } = await run(directory, "ls", "-l", "odd.img");
+    expect(stdout).toMatch(/^l[rwx]{9} 1 .* \ufffd\ufffd -> sub\/words$/m);
+    expect(stdout).toMatch(/^\?{10} +\? +\? +\? +\? +\? large$/m);
+    expect(stdout.split("\n")).toHaveLength(7);
+    expect(stderr).toMatch(
+      /^unwritten: odd\.img:\/large: bad checksum on the media: the checksum of inode \d+ is wrong\n$/,
+    );
+    expect(code).toBe(1);
+  });
+
   test("bytes, through links, as they are", async () => {
     expect((await run(directory, "cat", "linux.img:/link")).stdout).toBe(words);
     const large = await run(directory, "cat", "linux.img:/large");

@@ -52,19 +52,22 @@ export async function bootImage(
   }
 }
 
+/** What an error of a system call says, without the call; undefined for other errors. */
+export function whyOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("syscall" in error)) return undefined;
+  const { message, reason: why } = error as Error & { reason?: string };
+  return why === undefined ? reason(message) : `${reason(message)}: ${why}`;
+}
+
 /** Mounts an image and runs `work` with its system calls.  An error of a call names the file in the image. */
 export async function withImage<T>(place: Place, work: (sys: Sys) => T | Promise<T>): Promise<T> {
   const bytes = await readImage(place.image);
-  const { SysError } = await import("../../syscalls/error.ts");
   const machine = await bootImage(place.image, bytes, { design: "ext4-xip-serialized" });
   try {
     return await work(machine.sys());
   } catch (error) {
-    if (error instanceof SysError) {
-      const why = error.reason === undefined ? "" : `: ${error.reason}`;
-      throw new Refusal(`${place.image}:${place.path}: ${reason(error.message)}${why}`);
-    }
-    throw error;
+    const why = whyOf(error);
+    throw why === undefined ? error : new Refusal(`${place.image}:${place.path}: ${why}`);
   } finally {
     await machine.close();
   }
