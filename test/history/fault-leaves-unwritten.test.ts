@@ -17,6 +17,9 @@ test("under the posted patch a stored block is zeros to who reads the image", as
   expect(message).toBe("byte 0 of /file is 0xaa for pread, 0x00 for who reads the image");
 });
 
-test.each(["ext4-xip-inline", "ext4-xip-serialized"])("%s converts in the fault", async (design) => {
-  await survives(design, besides("store-a-block"));
-});
+test.each(["ext4-xip-inline", "ext4-xip-serialized"])(
+  "under %s a store maps zeros around it, and its block is written, in every schedule",
+  async (design) => {
+    await survives(design, besides("store-a-block"));
+  },
+);

@@ -3,8 +3,10 @@
 //
 // The fix brought dirty tags, and with them a race, which ac401cc78242 describes: fsync flushes the page and takes its
 // tag, a store comes before the page is write-protected, and the next fsync finds the page clean.  Write-protecting has
-// to come first, and taking the tag last: another task's fsync that finds the page clean returns.  f729c8c9b24f "dax: wrprotect pmd_t in dax_mapping_entry_mkclean" (2017) is the page that is not
-// protected at all: after the first fsync nobody notices stores any more.
+// to come first, and taking the tag last: another task's fsync that finds the page clean returns.
+//
+// f729c8c9b24f "dax: wrprotect pmd_t in dax_mapping_entry_mkclean" (2017) is the page that is not protected at all: after
+// the first fsync nobody notices stores any more.
 
 import { expect, test } from "vitest";
 import { both, dropping, replacing } from "../support/mutate.ts";
@@ -22,7 +24,7 @@ test.each(["ext2-xip", "ext4-xip-inline", "dax-4.0"])(
 );
 
 test.each(["ext4-xip-serialized", "dax-4.9", "dax-6.1"])(
-  "under %s it is there in every state, in every schedule with at most one preemption",
+  "under %s what was stored before an fsync is there in every state, in every schedule with at most one preemption",
   async (design) => {
     await survivesCrash(design, ALONE, true);
     await survivesCrash(design, BESIDE, true, 1);
@@ -44,7 +46,7 @@ const mistakes = [
 ] as const;
 
 test.each(mistakes)(
-  "when the page is %s, another task's fsync has it lost",
+  "when the page is %s, another task's fsync loses what was stored",
   async (_, move, statement, preemptions) => {
     const change = both(dropping("writeBackPage", statement), move);
     await withChange(

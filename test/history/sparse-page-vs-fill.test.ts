@@ -53,7 +53,7 @@ test("a zero page that is taken out before the hole is filled comes back", async
 });
 
 test.each(fillers)(
-  "with the fix of 2008, none is left beside a $filler in any schedule",
+  "with the fix of 2008, no zero page is left beside a $filler in any schedule",
   async ({ filler }) => {
     await survives(EXT2, besides(`load-beside-${filler}`));
     await survives(SERIALIZED, besides(`load-beside-${filler}`));
@@ -66,7 +66,7 @@ test("as merged in 4.0, a load beside a store leaves the zero page over the bloc
   await survives("dax-4.9", besides("load-beside-store"));
 });
 
-test("with the entry lock of 4.9, a load beside a write still does; a write that waits for the entry ends that", async () => {
+test("with the entry lock of 4.9, a load beside a write still leaves the zero page; a write that waits for the entry ends that", async () => {
   await breaks("dax-4.9", besides("load-beside-write"), "no-freed-mapping");
   await survives("dax-6.1", besides("load-beside-write"));
 });

@@ -13,6 +13,6 @@ test("under dax-6.1 a file that grows shows what was stored behind its end", asy
   expect(message).toMatch(/come into view with truncate,write,fallocate,zero-range$/);
 });
 
-test("under ext4-xip-serialized it shows zeros", async () => {
+test("under ext4-xip-serialized a file that grows shows zeros where something was stored behind its end", async () => {
   await survives("ext4-xip-serialized", SCENARIO);
 });

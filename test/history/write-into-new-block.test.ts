@@ -34,6 +34,9 @@ test("a write that waits for the fault keeps the promise in every schedule", asy
   });
 });
 
-test.each(["dax-4.9", "ext4-xip-serialized"])("so does %s", async (design) => {
-  await survives(design, SCENARIO);
-});
+test.each(["dax-4.9", "ext4-xip-serialized"])(
+  "under %s no process loads zeros where a write has returned, in any schedule",
+  async (design) => {
+    await survives(design, SCENARIO);
+  },
+);

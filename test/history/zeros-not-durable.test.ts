@@ -27,7 +27,10 @@ test("the proposal converts in a read, and another task's fsync makes that durab
   expect(message).toMatch(/returned 0xdb at byte \d+ where 0x00 was right/);
 });
 
-test.each(["ext4-xip-serialized", "dax-4.9", "dax-6.1"])("under %s zeros come first", async (design) => {
-  await survivesCrash(design, GROWS, false);
-  await survivesCrash(design, READS, design !== "ext4-xip-serialized");
-});
+test.each(["ext4-xip-serialized", "dax-4.9", "dax-6.1"])(
+  "under %s zeros are durable before what brings them into view",
+  async (design) => {
+    await survivesCrash(design, GROWS, false);
+    await survivesCrash(design, READS, design !== "ext4-xip-serialized");
+  },
+);

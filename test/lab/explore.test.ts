@@ -227,7 +227,7 @@ describe("what ends an exploration", () => {
     expect(seen.at(-1)).toBe(result.runs);
   });
 
-  test("so does the end of the time", async () => {
+  test("the end of the time ends it with what was found so far", async () => {
     const result = await explore("write-beside-read", { design: SERIALIZED, timeout: 1500 });
     expect(result.runs).toBeGreaterThan(0);
     expect(result.complete).toBe(false);

@@ -193,7 +193,7 @@ describe.concurrent.each(broken)(
   },
 );
 
-test("one of them replays in twenty fresh processes out of twenty, and in this one", async () => {
+test("a printed schedule replays in twenty fresh processes out of twenty, and in this one", async () => {
   const schedule = scheduleOf("write-beside-load", "ext4-xip-inline");
   const { violation, broken: count } = await replay(undefined, { schedule, times: 20 });
   expect(count).toBe(20);

@@ -16,6 +16,6 @@ test("dax-6.1 leaves a zero page over a block that was zeroed with its neighbour
   expect(message).toMatch(/^loader's load of \/file returned 0x00 at byte 0 where 0xbb was right/);
 });
 
-test("the serialized design takes them all out, in every schedule", async () => {
+test("under ext4-xip-serialized no zero page is left over a block that was zeroed with its neighbour, in any schedule", async () => {
   await survives("ext4-xip-serialized", SCENARIO);
 });

@@ -159,5 +159,5 @@ describe("whatever a power failure leaves", () => {
     },
   );
 
-  test("those were at least 200 states", () => expect(asked).toBeGreaterThanOrEqual(200));
+  test("e2fsck recovered at least 200 states", () => expect(asked).toBeGreaterThanOrEqual(200));
 });

@@ -15,7 +15,7 @@ test.each(["ext4-xip-serialized", "dax-4.9", "dax-6.1"])(
   },
 );
 
-test("a design that flushes nothing loses them, and that counts as a broken promise", async () => {
+test("a design that flushes nothing loses stores that a sync has promised, and that counts as a broken promise", async () => {
   const { violation } = await crash(storeAndSyncAll, { design: "dax-4.0" });
   expect(violation?.promise).toBe("no-lost-write");
 });
