@@ -1,7 +1,11 @@
 // The features of a new file system: mke2fs's defaults, changed by a list in mke2fs's own spelling.
 
 import { Compat, featureNames, Incompat, ReadOnlyCompat } from "../media/features.ts";
-import type { MountError } from "../mount/mount.ts";
+
+/** Why a file system cannot be made, in one sentence. */
+export interface MkfsError {
+  readonly message: string;
+}
 
 export interface Features {
   readonly compat: number;
@@ -47,7 +51,7 @@ const DEFAULTS = [
 ].join(",");
 
 /** The defaults changed by a list such as "^has_journal,uninit_bg" ("none" clears everything before it). */
-export function featuresFrom(list = ""): Features | MountError {
+export function featuresFrom(list = ""): Features | MkfsError {
   const features = { compat: 0, incompat: 0, readOnly: 0 };
   for (const word of `${DEFAULTS},${list}`.split(",").filter((each) => each !== "")) {
     if (word === "none") {
@@ -73,7 +77,7 @@ export function featuresFrom(list = ""): Features | MountError {
 const has = (set: number, bit: number): boolean => (set & bit) !== 0;
 
 /** What mke2fs refuses as well. */
-function contradiction({ compat, incompat, readOnly }: Features): MountError | undefined {
+function contradiction({ compat, incompat, readOnly }: Features): MkfsError | undefined {
   if (has(incompat, Incompat["64bit"]) && !has(incompat, Incompat.extent)) {
     return { message: "the feature 64bit needs extent: a block list has 32 bits; ^64bit turns it off" };
   }

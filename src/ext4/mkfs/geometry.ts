@@ -5,8 +5,7 @@ import { GIB, KIB, MIB } from "../../machine/limits.ts";
 import { Compat, Incompat, ReadOnlyCompat } from "../media/features.ts";
 import { isSparse, RawGroup, SHORT_DESCRIPTOR } from "../media/group.ts";
 import { OLD_INODE_SIZE } from "../media/inode.ts";
-import type { MountError } from "../mount/mount.ts";
-import type { Features } from "./features.ts";
+import type { Features, MkfsError } from "./features.ts";
 
 /** The first inode that is not reserved: lost+found. */
 export const FIRST_INODE = 11;
@@ -140,7 +139,7 @@ function roomForDescriptors(
 }
 
 /** The numbers of a file system that has all of the size, or all but a tail too short for a group. */
-export function geometryOf(asked: Asked, features: Features): Geometry | MountError {
+export function geometryOf(asked: Asked, features: Features): Geometry | MkfsError {
   const wrong = wrongNumber(asked) ?? wrongTogether(asked, features);
   if (wrong !== undefined) return { message: wrong };
   const { size, blockSize, inodeSize } = asked;
@@ -167,7 +166,7 @@ function wrongTogether(asked: Asked, features: Features): string | undefined {
 }
 
 /** The division that fits: with smaller groups where there are too many inodes, without a tail too short for a group. */
-function shareOut(asked: Asked, features: Features, all: number, inodes: number): Geometry | MountError {
+function shareOut(asked: Asked, features: Features, all: number, inodes: number): Geometry | MkfsError {
   let blocksPerGroup = asked.blocksPerGroup ?? 8 * asked.blockSize;
   let blocks = all;
   for (;;) {
@@ -241,7 +240,7 @@ function divide(
 }
 
 /** Adds the journal.  A file system that is too small for the default one has none. */
-function withJournal(asked: Asked, geometry: Geometry): Geometry | MountError {
+function withJournal(asked: Asked, geometry: Geometry): Geometry | MkfsError {
   const { features, blocks, blockSize } = geometry;
   if ((features.compat & Compat.has_journal) === 0) return geometry;
   const asksFor = asked.journalSize === undefined ? undefined : (asked.journalSize * MIB) / blockSize;

@@ -1,6 +1,6 @@
 // What tells one file system from another: its UUID, its name, the seed of its directory hashes, its birthday.
 
-import type { MountError } from "../mount/mount.ts";
+import type { MkfsError } from "./features.ts";
 
 /** 8 December 2013, when a machine is born. */
 const BIRTHDAY = 1_386_460_800;
@@ -25,7 +25,7 @@ export interface Identity {
   readonly time: number;
 }
 
-export function identityFrom(options: IdentityOptions): Identity | MountError {
+export function identityFrom(options: IdentityOptions): Identity | MkfsError {
   const label = new TextEncoder().encode(options.label ?? "");
   if (label.length > 16) return { message: `the label "${options.label}" is longer than 16 bytes` };
   const { seed = 0, time = BIRTHDAY } = options;

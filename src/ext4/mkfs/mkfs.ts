@@ -11,7 +11,6 @@ import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, GROUP_INODE_ZEROED, RawGroup } 
 import { RawInode, ROOT_INODE } from "../media/inode.ts";
 import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
 import { superBlockSum } from "../media/sums.ts";
-import type { MountError } from "../mount/mount.ts";
 import {
   bitmapSum,
   drawBitmap,
@@ -23,6 +22,7 @@ import {
   type Name,
   type Piece,
 } from "./draft.ts";
+import type { MkfsError } from "./features.ts";
 import { blocksIn, JOURNAL_INODE, type NewFile } from "./files.ts";
 import { baseBlocks, FIRST_INODE, hasBackup, type Geometry } from "./geometry.ts";
 import { blocksOf, firstBlockOf, type Layout, type Range } from "./layout.ts";
@@ -40,7 +40,7 @@ import { planFileSystem, type MakeOptions, type Plan } from "./plan.ts";
  * Makes a file system on a machine's media: for a machine, which never grows, without room for more groups.  At
  * boot, before there is a snapshot: it is drawn up where snapshots keep old pages.
  */
-export function makeFileSystem(mem: Memory, options: Partial<MakeOptions> = {}): MountError | undefined {
+export function makeFileSystem(mem: Memory, options: Partial<MakeOptions> = {}): MkfsError | undefined {
   const { media, tracking, undo } = header(mem);
   const plan = planFileSystem({ size: media.length, features: "^resize_inode", ...options });
   if ("message" in plan) return plan;

@@ -1,8 +1,7 @@
 // A new file system before a byte of it is written: everything that can be refused has been.
 
 import { ReadOnlyCompat } from "../media/features.ts";
-import type { MountError } from "../mount/mount.ts";
-import { featuresFrom } from "./features.ts";
+import { featuresFrom, type MkfsError } from "./features.ts";
 import { placeFiles, type NewFile } from "./files.ts";
 import { geometryOf } from "./geometry.ts";
 import { identityFrom, type Identity, type IdentityOptions } from "./identity.ts";
@@ -46,7 +45,7 @@ const LARGE = 2 ** 31;
 const MAX_ID = 2 ** 32 - 1;
 
 /** Decides everything; what is wrong with the options comes back as a sentence. */
-export function planFileSystem(options: MakeOptions): Plan | MountError {
+export function planFileSystem(options: MakeOptions): Plan | MkfsError {
   const identity = identityFrom(options);
   if ("message" in identity) return identity;
   const { rootOwner = [0, 0] } = options;
