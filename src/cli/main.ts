@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line `unwritten`: picks the command, and turns whatever comes out of it into an exit code.
-import { didYouMean } from "./arguments.ts";
+
+import { didYouMean } from "../lab/usage.ts";
 import type { Command } from "./command.ts";
 import { Exit, exitOf, Refusal, type ExitCode } from "./exit.ts";
 import { programName, programVersion } from "./program.ts";

@@ -11,7 +11,7 @@ import { checkOptions } from "./options.ts";
 import { isScenario, type Scenario } from "./scenario.ts";
 import { crashScenarios } from "./scenarios/crash/index.ts";
 import { scenarios } from "./scenarios/index.ts";
-import { list, shown, UsageError } from "./usage.ts";
+import { didYouMean, list, shown, UsageError } from "./usage.ts";
 
 /** A design, and by what another thread finds it: a built-in name, or the URL of its module. */
 export interface PlacedDesign {
@@ -34,9 +34,7 @@ export async function loadScenario(given: unknown): Promise<Scenario> {
   if (!isPath(given) && !given.startsWith("file:")) {
     const known = scenarios.get(given) ?? crashScenarios.get(given);
     if (known !== undefined) return known;
-    throw new UsageError(
-      `there is no scenario ${shown(given)}; there are ${list([...scenarios.keys(), ...crashScenarios.keys()])}`,
-    );
+    throw unknownName("scenario", given, [...scenarios.keys(), ...crashScenarios.keys()]);
   }
   const found = await importDefault("scenario", given);
   if (isScenario(found)) return found;
@@ -50,9 +48,7 @@ export async function loadDesign(given: unknown): Promise<PlacedDesign> {
   if (typeof given === "string") {
     const known = designs.get(given);
     if (known !== undefined) return { design: known, place: given };
-    if (!isPath(given) && !given.startsWith("file:")) {
-      throw new UsageError(`there is no design ${shown(given)}; there are ${list([...designs.keys()])}`);
-    }
+    if (!isPath(given) && !given.startsWith("file:")) throw unknownName("design", given, [...designs.keys()]);
     return { design: checkDesign(given, await importDefault("design", given)), place: urlOf(given) };
   }
   if (given === undefined) {
@@ -70,6 +66,12 @@ export function placeOf({ design, place }: PlacedDesign): string {
   throw new UsageError(
     `design ${design.name} was given as an object; worker threads need its module: give the path`,
   );
+}
+
+/** Says which name is near, or, where none is, which there are. */
+function unknownName(what: string, given: string, known: readonly string[]): UsageError {
+  const better = didYouMean(given, known) || `; there are ${list(known)}`;
+  return new UsageError(`there is no ${what} ${shown(given)}${better}`);
 }
 
 const urlOf = (path: string): string => (path.startsWith("file:") ? path : pathToFileURL(resolve(path)).href);

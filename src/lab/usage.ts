@@ -35,3 +35,37 @@ export function wholeNumber(what: string, value: unknown, low: number, high: num
   if (typeof value === "number" && Number.isInteger(value) && value >= low && value <= high) return value;
   throw new UsageError(`${what} is a whole number from ${low} to ${high}, not ${shown(value)}`);
 }
+
+/** `; did you mean "matrix"?`, or nothing when no candidate is near. */
+export function didYouMean(given: string, candidates: readonly string[]): string {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(given.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const begins = given.length >= 3 && candidate.startsWith(given);
+    const distance = begins ? 1 : editDistance(given.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance && distance < candidate.length) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best === undefined ? "" : `; did you mean "${best}"?`;
+}
+
+/** Insertions, deletions, replacements, and swaps of neighbours that turn one word into the other. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let least = Math.min(replaced, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, (beforeLast[j - 2] ?? 0) + 1);
+      row.push(least);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}

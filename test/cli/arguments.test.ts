@@ -1,15 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  choice,
-  count,
-  didYouMean,
-  duration,
-  flag,
-  many,
-  parse,
-  size,
-  text,
-} from "../../src/cli/arguments.ts";
+import { choice, count, duration, flag, many, parse, size, text } from "../../src/cli/arguments.ts";
+import { didYouMean } from "../../src/lab/usage.ts";
 import { tunablesOption } from "../../src/cli/experiments/shared.ts";
 import { Refusal } from "../../src/cli/exit.ts";
 

@@ -119,6 +119,9 @@ test("what boot does not know or cannot mount is refused with one sentence", asy
   expect(await refusal(undefined)).toMatch(/^boot takes \{ design/);
   expect(await refusal({})).toMatch(/^there is no design given; there are ext2-xip.*, and modules' paths$/);
   expect(await refusal({ design: "ext5" })).toMatch(/^there is no design "ext5"; there are ext2-xip/);
+  expect(await refusal({ design: "dax-6.1.0" })).toBe(
+    'there is no design "dax-6.1.0"; did you mean "dax-6.1"?',
+  );
   expect(await refusal({ design: {} })).toMatch(/has a name of/);
   expect(await refusal({ design, sise: 1 })).toMatch(
     /^boot has no "sise"; it has design, image, size and options/,

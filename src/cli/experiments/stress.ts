@@ -1,7 +1,9 @@
 // stress: tasks run free on real cores, without a scheduler.
+
 import type { WorkloadOp } from "../../lab/workload/workload.ts";
 import { MAX_TASKS } from "../../machine/limits.ts";
-import { count, didYouMean, duration, flag, type Option } from "../arguments.ts";
+import { didYouMean } from "../../lab/usage.ts";
+import { count, duration, flag, type Option } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";
 import { programName } from "../program.ts";

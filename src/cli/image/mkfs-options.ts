@@ -1,6 +1,8 @@
 // The values of mkfs's options, as mke2fs spells them.
+
 import { randomUUID } from "node:crypto";
-import { didYouMean, type Option } from "../arguments.ts";
+import { didYouMean } from "../../lab/usage.ts";
+import type { Option } from "../arguments.ts";
 import { Refusal } from "../exit.ts";
 
 /** A number, plain or with a fraction; whether it makes sense is mkfs's to say. */

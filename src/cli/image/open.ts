@@ -1,5 +1,6 @@
 // Images as the image commands name them: IMAGE, or IMAGE:/path of a file in it.  They are only read here:
 // a machine boots from a copy of the bytes.
+
 import { Refusal } from "../exit.ts";
 import { asRefusal, reason } from "./reason.ts";
 import type { Machine } from "../../lab/machine.ts";
@@ -42,11 +43,14 @@ export async function bootImage(
   bytes: Uint8Array,
   { design, options = {} }: Mounting,
 ): Promise<Machine> {
+  const { loadDesign } = await import("../../lab/load.ts");
   const { boot } = await import("../../lab/machine.ts");
   const { optionsFromText } = await import("../../lab/options.ts");
   const { UsageError } = await import("../../lab/usage.ts");
+  // What is wrong with these is not the image's fault.
+  const asked = { design: (await loadDesign(design)).design, options: optionsFromText(options) };
   try {
-    return await boot({ design, image: bytes, options: optionsFromText(options) });
+    return await boot({ ...asked, image: bytes });
   } catch (error) {
     throw error instanceof UsageError ? new Refusal(`${image}: ${error.message}`) : error;
   }

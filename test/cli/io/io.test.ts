@@ -297,9 +297,9 @@ describe("wrong usage of the program is one sentence and exit code 2", () => {
     [[], "io needs IMAGE:/path"],
     [["disk.img:/a", "other.img:/b"], "all files must be in one image, not in disk.img and other.img"],
     [["absent.img:/a"], "absent.img: no such file or directory"],
-    [["--design", "ext5", "disk.img:/a"], 'disk.img: there is no design "ext5"'],
+    [["--design", "ext5", "disk.img:/a"], 'there is no design "ext5"'],
     [["-o", "piece", "disk.img:/a"], '--option takes NAME=VALUE, not "piece"'],
-    [["-o", "peace=64", "disk.img:/a"], 'disk.img: options has no "peace"'],
+    [["-o", "peace=64", "disk.img:/a"], 'options has no "peace"'],
     [["-f", "-m", "rw", "disk.img:/a"], '--mode must be a number such as 0644, not "rw"'],
     [["-z", "disk.img:/a"], "unknown option -z"],
   ])("%j", async (words, sentence) => {
