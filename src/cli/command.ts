@@ -1,6 +1,7 @@
 // What a command is, and its help.
 //
 // Commands import the layers below when they run, not before: help and wrong usage answer at once.
+
 import { parse, flag, type Option, type Options, type Ordered, type Values } from "./arguments.ts";
 import { Exit, Refusal, type ExitCode } from "./exit.ts";
 import { programName } from "./program.ts";

@@ -1,4 +1,5 @@
 // Ctrl-C: the first asks the command to stop and to print what it found; the second kills.
+
 import { setMaxListeners } from "node:events";
 import { Exit, type ExitCode } from "./exit.ts";
 

@@ -1,4 +1,5 @@
 // What the program is called, so that a printed command can be pasted as it stands.
+
 import { readFileSync } from "node:fs";
 import { basename, relative } from "node:path";
 

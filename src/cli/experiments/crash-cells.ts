@@ -1,4 +1,5 @@
 // What a search for power failures has found: cells in words, and many of them as a table.
+
 import type { CrashResult } from "../../lab/crash.ts";
 import type { Look } from "../terminal/look.ts";
 import { table, type Cell } from "../terminal/table.ts";

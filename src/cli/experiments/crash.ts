@@ -1,4 +1,5 @@
 // crash: lets the power fail everywhere in the runs of scenarios, and looks at what comes up again.
+
 import { availableParallelism } from "node:os";
 import { choice, count, flag, many, text } from "../arguments.ts";
 import { command } from "../command.ts";

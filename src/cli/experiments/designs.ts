@@ -1,4 +1,5 @@
 // designs: what is built in, with the locks of each path.
+
 import { command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { look } from "../terminal/look.ts";

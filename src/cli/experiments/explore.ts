@@ -1,4 +1,5 @@
 // explore: searches the schedules of one scenario under one design.
+
 import { flag } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal, type ExitCode } from "../exit.ts";

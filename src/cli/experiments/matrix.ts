@@ -1,4 +1,5 @@
 // matrix: the main job, every scenario under every design.
+
 import type { Cell } from "../../lab/matrix.ts";
 import { many, text } from "../arguments.ts";
 import { command } from "../command.ts";

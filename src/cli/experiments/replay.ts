@@ -1,4 +1,5 @@
 // replay: runs one schedule again.  Only what broke counts as reproduced.
+
 import { count, text } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";

@@ -1,4 +1,5 @@
 // scenarios: what is built in, with the claims.
+
 import { command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { look } from "../terminal/look.ts";

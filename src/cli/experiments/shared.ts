@@ -1,4 +1,5 @@
 // What the long commands have in common: options, the status line, how a violation is printed.
+
 import { choice, count, duration, text, type Option } from "../arguments.ts";
 import { Exit, Refusal, type ExitCode } from "../exit.ts";
 import type { Interrupts } from "../interrupt.ts";

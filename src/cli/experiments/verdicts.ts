@@ -1,4 +1,5 @@
 // The verdicts of a matrix as a table, and the commands below it.
+
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Cell as SearchedCell } from "../../lab/matrix.ts";
 import type { PromiseName } from "../../lab/oracles/promises.ts";

@@ -1,4 +1,5 @@
 // cat: the bytes of a file in an image.
+
 import type { Sys } from "../../syscalls/sys.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";

@@ -1,4 +1,5 @@
 // An extent of a file as people read it.
+
 import type { FileExtent } from "../../syscalls/data/space.ts";
 import { bytes, grouped } from "../terminal/words.ts";
 

@@ -1,4 +1,5 @@
 // fsck: the built-in checker on an image, and recovery of its journal.
+
 import { flag } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit, Refusal } from "../exit.ts";

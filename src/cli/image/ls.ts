@@ -1,4 +1,5 @@
 // ls: the names in a directory of an image, as ls -l shows them.
+
 import { flag } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Exit } from "../exit.ts";

@@ -3,6 +3,7 @@
 // Whatever happens, nothing half-made is left, and an image that is replaced is replaced at once.  Only the blocks
 // of the new file system are written, into a file with holes, so that an image of many GiB takes neither memory nor
 // disk of that size.
+
 import { randomUUID } from "node:crypto";
 import { lstat, realpath, type FileHandle } from "node:fs/promises";
 import type { ImagePlan, MkfsOptions } from "../../lab/mkfs.ts";

@@ -1,4 +1,5 @@
 // Errors of files as sentences for the user: those of the host's files and those of files in an image look alike.
+
 import { Refusal } from "../exit.ts";
 
 /** An error of node:fs on a file of the host, as one sentence. */

@@ -6,6 +6,7 @@
 //                  journal's superblock, which says that the log is empty; then the superblock without the mark
 //   orphans        the superblock, which says that the file system was not unmounted; the blocks; the superblock
 //                  as it shall be
+
 import { open, type FileHandle } from "node:fs/promises";
 import { asRefusal } from "./reason.ts";
 import { errnoName } from "../../machine/errors.ts";

@@ -1,5 +1,6 @@
 // Writes an image so that nobody ever sees half of it: beside its final name, made durable, and renamed when it
 // is whole.  What was there before stays until then, and stays where anything goes wrong.
+
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 
 /** Puts a file in the place of another, or where none was; what `fill` throws leaves everything as it was. */

@@ -1,4 +1,5 @@
 // stat: what an image says of a file, with its extents.
+
 import { command } from "../command.ts";
 import { Exit } from "../exit.ts";
 import { print, printJson } from "../terminal/output.ts";

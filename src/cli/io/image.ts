@@ -1,4 +1,5 @@
 // The file of an image that a session changes: read once, written back whole, and only when something changed.
+
 import { realpath, stat, type FileHandle } from "node:fs/promises";
 import type { Stats } from "node:fs";
 import { Refusal } from "../exit.ts";

@@ -1,4 +1,5 @@
 // A line as the shell reads it: words between blanks, options as getopt finds them, numbers with a unit.
+
 import { parseArgs } from "node:util";
 
 /** What a command was given that it does not take: its usage is printed. */

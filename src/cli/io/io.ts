@@ -1,4 +1,5 @@
 // io: a shell over files of an image, with the commands of xfs_io.
+
 import { flag, text, type Option } from "../arguments.ts";
 import { command } from "../command.ts";
 import { Refusal } from "../exit.ts";

@@ -1,5 +1,6 @@
 // Commands from a person or from a pipe, a line each.  A person gets a prompt, a history and completion; what
 // comes through a pipe runs without a sound.
+
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { isListed, type Shell } from "./shell.ts";

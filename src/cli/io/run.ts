@@ -2,6 +2,7 @@
 //
 // The machine boots from the image's bytes.  They are written back when something was made durable, and when the
 // session ends, unmounted: at every moment the file holds either what it held or a whole new image.
+
 import type { Readable, Writable } from "node:stream";
 import type { Machine } from "../../lab/machine.ts";
 import type { Ordered, Parsed } from "../arguments.ts";

@@ -2,6 +2,7 @@
 //
 // Commands change it; the shell runs commands in it.  `exitCode` only ever goes up, as in xfs_io: one command
 // that failed makes the whole session end with 1.
+
 import type { Sys } from "../../syscalls/sys.ts";
 import { Complaint } from "./input.ts";
 

@@ -3,6 +3,7 @@
 // Command lines of `-c` run once for every open file, unless the command is about the session itself; lines
 // that are typed, and those of `-C`, run for the current file only.  As in xfs_io, a name that nobody knows and
 // a wrong count of words are said, but do not change the exit code.
+
 import { SysError } from "../../syscalls/error.ts";
 import { Exit } from "../exit.ts";
 import { Complaint, Failure, optionsOf, WrongUsage, wordsOf, type Given } from "./input.ts";

@@ -1,4 +1,5 @@
 // How text may look on a stream: colours, marks, width.
+
 import type { WriteStream } from "node:tty";
 
 export type Output = NodeJS.WritableStream & Partial<Pick<WriteStream, "isTTY" | "columns">>;

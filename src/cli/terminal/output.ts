@@ -1,5 +1,6 @@
 // Writing to stdout and stderr.  A reader that went away (`| head`) ends the program quietly, a disk that is full with
 // a sentence.
+
 import { once } from "node:events";
 import { Exit } from "../exit.ts";
 import { reason } from "../image/reason.ts";

@@ -1,5 +1,6 @@
 // The status of something that takes long: one line that is rewritten on a terminal, now and then a line of
 // its own elsewhere.  It goes to stderr, so that stdout holds results only.
+
 import { stripVTControlCharacters } from "node:util";
 import { look, type Output } from "./look.ts";
 

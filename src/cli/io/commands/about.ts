@@ -1,4 +1,5 @@
 // Commands about the shell itself, and names of xfs_io that mean something on XFS only.
+
 import { Failure } from "../input.ts";
 import type { Session } from "../session.ts";
 import { isListed, usage, type ShellCommand } from "../shell.ts";

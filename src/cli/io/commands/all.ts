@@ -1,4 +1,5 @@
 // All commands of the shell, by name.
+
 import { shellCommands } from "./about.ts";
 import { attributeCommands } from "./attributes.ts";
 import { copyRangeCommand } from "./copy.ts";

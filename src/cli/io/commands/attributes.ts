@@ -1,4 +1,5 @@
 // Commands about a file's attributes, and about the file system: statfs, utimes, chmod.
+
 import type { TimeValue } from "../../../syscalls/arguments.ts";
 import { Failure, has, type Given } from "../input.ts";
 import type { Session } from "../session.ts";

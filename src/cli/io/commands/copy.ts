@@ -1,4 +1,5 @@
 // copy_range: bytes of a file of the image into the current one.
+
 import { O } from "../../../syscalls/flags.ts";
 import { bytesOf, Complaint, decimal, Failure, has, valueOf, WrongUsage, type Given } from "../input.ts";
 import type { Session } from "../session.ts";

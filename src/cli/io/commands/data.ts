@@ -1,4 +1,5 @@
 // pwrite and pread: a range in blocks, forwards, backwards or at random places.
+
 import { readFileSync } from "node:fs";
 import { MAX_TRANSFER, O } from "../../../syscalls/flags.ts";
 import {

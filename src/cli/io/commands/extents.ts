@@ -1,4 +1,5 @@
 // Commands that show where a file's bytes lie: fiemap and seek as xfs_io has them, extents and dump of our own.
+
 import { SysError } from "../../../syscalls/error.ts";
 import { Seek } from "../../../syscalls/flags.ts";
 import type { Sys } from "../../../syscalls/sys.ts";

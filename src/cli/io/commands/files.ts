@@ -1,4 +1,5 @@
 // Commands about open files: open, close, file, print, stat, length.
+
 import { SysError } from "../../../syscalls/error.ts";
 import { O } from "../../../syscalls/flags.ts";
 import type { Sys } from "../../../syscalls/sys.ts";

@@ -1,5 +1,6 @@
 // Commands that tell a kernel what will be read or written soon.  Data here is accessed in place: nothing is read
 // ahead, kept, or written back later, so they check what they are given and change nothing.
+
 import { MAX_OFFSET } from "../../../syscalls/flags.ts";
 import { Complaint, Failure, has, rangeOf, WrongUsage, type Given } from "../input.ts";
 import type { ShellCommand } from "../shell.ts";

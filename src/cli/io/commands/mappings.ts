@@ -1,4 +1,5 @@
 // Commands about mappings: mmap and munmap, loads and stores, msync.  Offsets are those of the file.
+
 import { Msync } from "../../../syscalls/flags.ts";
 import {
   bytesFor,

@@ -1,4 +1,5 @@
 // Commands about the space and the size of a file, and about its durability.
+
 import { Fallocate } from "../../../xip/modes.ts";
 import { SysError } from "../../../syscalls/error.ts";
 import { bytesFor, Failure, has, rangeOf, type Given } from "../input.ts";

@@ -1,4 +1,5 @@
 // How a range is read or written: piece by piece, forwards, backwards or at random places.
+
 import type { Session } from "../session.ts";
 import { Random } from "./random.ts";
 
