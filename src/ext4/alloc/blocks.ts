@@ -244,10 +244,9 @@ function markIn(
     raw.bg_free_blocks_count_lo = left;
     raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
     dirtyMetadata(handle, descriptors);
-    if (value === 0) {
-      holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
-      lowerTo(sb.mem, group, from);
-    }
+    // What is held is no lower free bit: a search would pass it, and all that is held behind it, again.
+    const reusable = value === 0 && !holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
+    if (reusable) lowerTo(sb.mem, group, from);
     sb.freeBlocks += freed;
     sb.countsChanged = 1;
   }

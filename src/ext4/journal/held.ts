@@ -16,15 +16,19 @@ import { journalOf, type Journal } from "./state.ts";
 const heldBy = (journal: Journal, sequence: number): PageSet =>
   (sequence & 1) === 0 ? journal.heldEven : journal.heldOdd;
 
-/** Holds blocks that the running transaction has freed.  Inside a handle, with sb.allocMutex. */
-export function holdBlocks(sb: SuperBlock, start: number, count: number): void {
+/**
+ * Holds blocks that the running transaction has freed, if there is a journal: whether it does.  Inside a handle, with
+ * sb.allocMutex.
+ */
+export function holdBlocks(sb: SuperBlock, start: number, count: number): boolean {
   const journal = journalOf(sb.mem);
   if (journal.length === 0) {
     if (sb.mballoc !== 0) markFree(sb, start, count);
-    return;
+    return false;
   }
   const held = heldBy(journal, journal.running);
   for (let block = start; block < start + count; block++) addPage(held, block);
+  return true;
 }
 
 /** The transaction is durable: its freed blocks may be used.  kernel: ext4_process_freed_data */

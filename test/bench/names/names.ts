@@ -28,11 +28,12 @@ export async function benchNames(): Promise<void> {
   console.log("Names");
   const { mem, calls } = boot();
   const threads = startThreads(2, new URL("./names-bodies.js", import.meta.url).href);
-  const run = (names: string[]): Promise<number[]> => threads.run(mem, names, FILES, 5) as Promise<number[]>;
-  await run(["make", "make"]); // both threads have compiled the kernel
+  const run = (names: string[], rounds = 5): Promise<number[]> =>
+    threads.run(mem, names, FILES, rounds) as Promise<number[]>;
+  await run(["make", "make"], 20); // both threads have compiled the kernel, and not in haste
   const alone: number[] = [];
   const together: number[] = [];
-  for (let turn = 0; turn < 3; turn++) {
+  for (let turn = 0; turn < 5; turn++) {
     alone.push(...(await run(["make"])));
     together.push((await run(["make", "make"])).reduce((sum, one) => sum + one, 0));
   }
