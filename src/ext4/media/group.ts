@@ -1,7 +1,7 @@
 // A group descriptor as it lies on media: 32 bytes, or 64 and more with the 64bit feature.
 //
-// The first 32 bytes are the same in both, so one view serves; the halves above are read and written
-// by `wide` functions only, which are told whether they are there.
+// The first 32 bytes are the same in both, so one view serves; the upper halves behind them are there in wide descriptors
+// only: who uses one asks for the descriptors' size first.
 
 import { struct, u16, u32, type ViewOf } from "../../machine/struct.ts";
 
@@ -12,28 +12,24 @@ export const GROUP_BLOCK_UNINIT = 2;
 /** bg_flags: the inode table is zeroed. */
 export const GROUP_INODE_ZEROED = 4;
 
-const low = {
-  bg_block_bitmap_lo: u32,
-  bg_inode_bitmap_lo: u32,
-  bg_inode_table_lo: u32,
-  bg_free_blocks_count_lo: u16,
-  bg_free_inodes_count_lo: u16,
-  bg_used_dirs_count_lo: u16,
-  bg_flags: u16,
-  bg_exclude_bitmap_lo: u32,
-  bg_block_bitmap_csum_lo: u16,
-  bg_inode_bitmap_csum_lo: u16,
-  bg_itable_unused_lo: u16,
-  bg_checksum: u16,
-} as const;
-
-/** What every descriptor has. */
+/** Bytes that every descriptor has. */
 export const SHORT_DESCRIPTOR = 32;
 
 export const RawGroup = struct(
   "ext4_group_desc",
   {
-    ...low,
+    bg_block_bitmap_lo: u32,
+    bg_inode_bitmap_lo: u32,
+    bg_inode_table_lo: u32,
+    bg_free_blocks_count_lo: u16,
+    bg_free_inodes_count_lo: u16,
+    bg_used_dirs_count_lo: u16,
+    bg_flags: u16,
+    bg_exclude_bitmap_lo: u32,
+    bg_block_bitmap_csum_lo: u16,
+    bg_inode_bitmap_csum_lo: u16,
+    bg_itable_unused_lo: u16,
+    bg_checksum: u16,
     bg_block_bitmap_hi: u32,
     bg_inode_bitmap_hi: u32,
     bg_inode_table_hi: u32,
