@@ -4,24 +4,12 @@
 
 import { dirname } from "node:path";
 import { describe, expect, test } from "vitest";
-import { deadExports } from "./support/dead-exports.ts";
-import { functionAround, inObject, isFree, leftmost, name } from "./support/nodes.ts";
-import { Source, sourcesIn, type Node } from "./support/source.ts";
+import { deadExports } from "./support/rules/dead-exports.ts";
+import { importProblem, layerOf } from "./support/rules/layers.ts";
+import { functionAround, inObject, isFree, leftmost, name } from "./support/rules/nodes.ts";
+import { Source, sourcesIn, type Node } from "./support/rules/source.ts";
+import { undescribed } from "./support/rules/undescribed.ts";
 
-/** Imports go down this list only.  A file of src/ itself is a layer of its own. */
-const LAYERS = [
-  "machine",
-  "locks",
-  "mm",
-  "ext4",
-  "xip",
-  "syscalls",
-  "kernel.ts",
-  "sched",
-  "lab",
-  "index.ts",
-  "cli",
-];
 const KERNEL = ["locks", "mm", "ext4", "xip", "syscalls"];
 /** Where the seam between kernel and scheduler lies: words are used there without announcing it. */
 const BELOW_STEPS = ["machine", "locks", "sched"];
@@ -56,7 +44,6 @@ type Files = Record<string, string>;
 const files = (folder: string, count: number): Files =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`${folder}/${i}.ts`, "// one of many"]));
 
-const layerOf = (path: string): string | undefined => /^src\/([^/]+)/.exec(path)?.[1];
 const isIn = (layers: readonly string[], path: string): boolean => layers.includes(layerOf(path) ?? "");
 
 /** A rule about single nodes: `find` says what is wrong with one. */
@@ -76,17 +63,6 @@ function eachNode(
 }
 
 const inKernel = (path: string): boolean => isIn(KERNEL, path);
-function importProblem(path: string, from: string): string | undefined {
-  if (from.startsWith("src/") && path.startsWith("src/")) {
-    const [mine, other] = [layerOf(path) as string, layerOf(from) as string];
-    for (const layer of [mine, other]) if (!LAYERS.includes(layer)) return `${layer} is no layer`;
-    return LAYERS.indexOf(other) <= LAYERS.indexOf(mine) ? undefined : `${mine} is below ${other}`;
-  }
-  if (path.startsWith("src/") && /^(test|workers)\//.test(from)) return "src stands on its own";
-  if (path.startsWith("workers/") && from.startsWith("test/")) return "workers do not know tests";
-  return undefined;
-}
-
 const marks = /\b(TODO|FIXME|XXX|HACK)\b/;
 const stubWords = /\b(stub(bed)?|placeholder|unimplemented|not (yet )?implemented)\b/i;
 
@@ -367,6 +343,20 @@ const rules: Rule[] = [
       "src/index.ts": `export { f } from "./mm/a.ts"; export const api = 1;`,
       "src/lab/entry.ts": "export function entry() {}",
       "src/lab/scenarios/one.ts": "export default 1;",
+    },
+  },
+  {
+    title: "what the library exports is described where it is declared",
+    check: undescribed,
+    bad: {},
+    together: {
+      "src/index.ts": `export { told } from "./mm/a.ts";`,
+      "src/mm/a.ts": `/** Told. */ export const other = 1;\n// No.\nexport function told() {}`,
+    },
+    good: {
+      "src/kernel.ts": `export { told, type Shape } from "./mm/a.ts"; export type { A } from "./mm/a.ts";`,
+      "src/mm/a.ts": `/** A. */ export interface A {}\n/** Told. */ export const told = 1;\n/** S */ export type Shape = 1;`,
+      "src/mm/b.ts": "export const inside = 1;",
     },
   },
 ];

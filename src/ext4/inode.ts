@@ -36,6 +36,7 @@ import { BLOCK_SIZE, superBlock } from "./super.ts";
 const LOAD = Op.load;
 const STORE = Op.store;
 
+/** Which lock protects which field: see the head of this file. */
 export const Inode = struct("inode", {
   line: cacheLine, // neighbours may be used by different tasks
   state: u32,

@@ -24,6 +24,7 @@ import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
+/** What `crash` takes beside the scenario. */
 export interface CrashOptions extends JobOptions {
   /** A built-in design's name, or the path of a design's module. */
   design: string | Design;
@@ -48,6 +49,7 @@ export interface CrashOptions extends JobOptions {
   options?: MachineOptions;
 }
 
+/** What a search for power failures has found, and how long it took. */
 export interface CrashResult extends CrashCounts {
   /** Milliseconds. */
   readonly elapsed: number;

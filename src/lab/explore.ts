@@ -18,6 +18,7 @@ import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, list, shown, UsageError, wholeNumber } from "./usage.ts";
 
+/** How schedules are searched, in one exploration or in each cell of a matrix. */
 export interface SearchOptions extends JobOptions {
   /** Default "random". */
   strategy?: SearchStrategy;
@@ -39,11 +40,13 @@ export interface SearchOptions extends JobOptions {
   options?: MachineOptions;
 }
 
+/** What `explore` takes beside the scenario. */
 export interface ExploreOptions extends SearchOptions {
   /** A built-in design's name, or the path of a design's module. */
   design: string | Design;
 }
 
+/** What a search has found. */
 export interface ExploreResult {
   /** How many schedules were run, some of them perhaps alike. */
   readonly runs: number;

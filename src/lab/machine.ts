@@ -20,6 +20,7 @@ import { checkOptions, checkSize, type MachineOptions } from "./options.ts";
 import { endProcess } from "./oracles/endstate.ts";
 import { knownKeys, shown, UsageError } from "./usage.ts";
 
+/** What `boot` takes. */
 export interface BootOptions {
   /** A built-in design's name, the path of a design's module, or a design. */
   design: string | Design;

@@ -10,6 +10,7 @@ import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { knownKeys, UsageError } from "./usage.ts";
 
+/** What `matrix` takes; the options of a search hold for each cell. */
 export interface MatrixOptions extends SearchOptions {
   /** Names, paths or scenarios; default all built-in ones. */
   scenarios?: (string | Scenario)[];
@@ -19,6 +20,7 @@ export interface MatrixOptions extends SearchOptions {
   onCell?: (cell: Cell) => void;
 }
 
+/** One scenario under one design. */
 export interface Cell extends ExploreResult {
   readonly scenario: string;
   readonly design: string;
@@ -29,6 +31,7 @@ export interface Cell extends ExploreResult {
   readonly error?: string;
 }
 
+/** All cells. */
 export interface MatrixResult {
   /** A row for each scenario, in it a cell for each design. */
   readonly cells: Cell[];

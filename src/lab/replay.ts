@@ -16,6 +16,7 @@ import { withKjournald } from "./run/kjournald.ts";
 import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 
+/** What `replay` takes beside the scenario. */
 export interface ReplayOptions extends Omit<JobOptions, "onProgress"> {
   /** What `explore` printed. */
   schedule: string;
@@ -25,6 +26,7 @@ export interface ReplayOptions extends Omit<JobOptions, "onProgress"> {
   design?: string | Design;
 }
 
+/** What became of a schedule that was run again. */
 export interface ReplayResult {
   /** Whether a promise broke again, every time. */
   readonly reproduced: boolean;

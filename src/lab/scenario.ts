@@ -18,6 +18,7 @@ export type Task = (sys: Sys) => unknown;
 /** What the tasks returned, by name. */
 export type Seen = Record<string, any>;
 
+/** What `scenario` takes. */
 export interface ScenarioDefinition {
   /** What must hold in every schedule: one sentence. */
   claim: string;

@@ -15,6 +15,7 @@ import { taskNames, type Scenario } from "./scenario.ts";
 import { knownKeys, shown, UsageError, wholeNumber } from "./usage.ts";
 import { checkWeights, workloadScenario, type Weights, type Workload } from "./workload/workload.ts";
 
+/** What `stress` takes. */
 export interface StressOptions extends JobOptions {
   /** A built-in design's name, or the path of a design's module. */
   design: string | Design;
@@ -36,6 +37,7 @@ export interface StressOptions extends JobOptions {
   options?: MachineOptions;
 }
 
+/** What came of free running. */
 export interface StressResult {
   /** How often all tasks have run. */
   readonly rounds: number;

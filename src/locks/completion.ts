@@ -7,6 +7,7 @@ import { Op, park, step, wake } from "../machine/cpu.ts";
 import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 import { sleeping } from "./lockdep.ts";
 
+/** Made by `initCompletion`, in a struct of the machine. */
 export const Completion = struct("completion", { done: quiet });
 export type Completion = ViewOf<typeof Completion>;
 

@@ -9,6 +9,7 @@ import type { LockClass } from "./classes.ts";
 import { acquired, Hold, releasing, wanted } from "./lockdep.ts";
 import { disown, own, tryOwn } from "./owner.ts";
 
+/** Made by `initMutex`, in a struct of the machine. */
 export const Mutex = struct("mutex", { state: quiet, class: u32 });
 export type Mutex = ViewOf<typeof Mutex>;
 

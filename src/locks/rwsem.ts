@@ -26,6 +26,7 @@ const UNLOCK = Op.unlock;
 const LOCK_SHARED = Op.lockShared;
 const UNLOCK_SHARED = Op.unlockShared;
 
+/** Made by `initRwSem`, in a struct of the machine. */
 export const RwSem = struct("rwsem", { state: quiet, grants: quiet, class: u32 });
 export type RwSem = ViewOf<typeof RwSem>;
 

@@ -16,6 +16,7 @@ import { quiet, struct, type ViewOf } from "../machine/struct.ts";
 const LOAD = Op.load;
 const UPDATE = Op.update;
 
+/** Made by `initSeqCount`, in a struct of the machine. */
 export const SeqCount = struct("seqcount", { sequence: quiet, waiting: quiet });
 export type SeqCount = ViewOf<typeof SeqCount>;
 const SEQUENCE = SeqCount.offset("sequence");

@@ -10,6 +10,7 @@ import type { LockClass } from "./classes.ts";
 import { acquired, Hold, releasing, wanted } from "./lockdep.ts";
 import { disown, own } from "./owner.ts";
 
+/** Made by `initSpinLock`, in a struct of the machine. */
 export const SpinLock = struct("spinlock", { state: quiet, class: u32 });
 export type SpinLock = ViewOf<typeof SpinLock>;
 

@@ -7,6 +7,7 @@ import { bulkOver, type Bulk } from "./wasm/bulk.ts";
 import { WASM_PAGE, wasm, type WasmMemory } from "./wasm/namespace.ts";
 
 export const PAGE_SHIFT = 12;
+/** Bytes of a page, and of a block. */
 export const PAGE_SIZE = 1 << PAGE_SHIFT;
 
 /** Serves a page fault of the current task: 0, or a negative error number (-Errno.SIGBUS, -Errno.SIGSEGV among them). */
@@ -15,6 +16,7 @@ export type FaultHandler = (mem: Memory, address: number, write: boolean) => num
 /** Found once: the engine looks `set` up anew at each call, in an object three prototypes up. */
 const setBytes = Uint8Array.prototype.set;
 
+/** The memory of one machine, seen from one thread. */
 export class Memory {
   readonly wasm: WasmMemory;
   readonly buffer: SharedArrayBuffer;

@@ -31,6 +31,7 @@ export const AddressSpace = struct("address_space", {
 });
 export type AddressSpace = ViewOf<typeof AddressSpace>;
 
+/** A virtual memory area: pages of a file at addresses of a process. */
 export const Vma = struct("vma", {
   space: u32,
   start: u32, // user addresses

@@ -27,6 +27,10 @@ export interface WritePlace {
   append: boolean;
 }
 
+/**
+ * One data path.  Its functions return a count or 0, or a negative error number (`-Errno.ENOSPC`); they throw only
+ * through bug().  Positions, lengths and sizes are bytes.
+ */
 export interface Design {
   /** Lower case with dashes, as the command line takes it. */
   readonly name: string;

@@ -1,5 +1,6 @@
 // What the tree says of a run of file blocks.
 
+/** The state of file blocks. */
 export const State = { hole: 0, unwritten: 1, written: 2 } as const;
 export type State = (typeof State)[keyof typeof State];
 

@@ -11,6 +11,7 @@ import { bootMemory, type MachineSpec } from "./memory.ts";
 import { askToStop, limitRuns, makeControl, type Control } from "../run/control.ts";
 import { shown, UsageError, wholeNumber } from "../usage.ts";
 
+/** How far a search is. */
 export interface Progress {
   readonly runs: number;
   /** Distinct states that runs have ended in. */

@@ -12,6 +12,7 @@ export const promises = {
   "no-bug": "no invariant of the kernel breaks",
   claim: "the scenario's own claim",
 } as const;
+/** A promise's name. */
 export type PromiseName = keyof typeof promises;
 
 /** A promise that did not hold, in one sentence. */

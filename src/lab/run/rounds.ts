@@ -57,6 +57,7 @@ export interface RoundsOrder {
   readonly limit: number;
 }
 
+/** A promise that was broken in free running: no schedule can be printed. */
 export interface FreeViolation {
   readonly promise: PromiseName;
   readonly message: string;

@@ -51,4 +51,5 @@ const all: Scenario[] = [
   zeroBesideStore,
 ];
 
+/** The scenarios that `matrix` runs, by name. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(all.map((one) => [one.name, one]));

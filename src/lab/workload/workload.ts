@@ -16,6 +16,7 @@ const DATA_OPS = ["write", "read", "load", "store", "truncate", "fallocate", "ap
 type DataOp = (typeof DATA_OPS)[number];
 export type WorkloadOp = DataOp | NameOp;
 const WORKLOAD_OPS: readonly WorkloadOp[] = [...DATA_OPS, ...NAME_OPS];
+/** How often each call is made, relative to the others; calls that are not named are not made. */
 export type Weights = Partial<Record<WorkloadOp, number>>;
 
 export interface Workload {

@@ -11,4 +11,5 @@ import { design as ext4XipSerialized } from "./ext4-xip-serialized.ts";
 
 const all: Design[] = [ext2Xip, ext4XipV2, ext4XipInline, ext4XipSerialized, dax40, dax49, dax61];
 
+/** The built-in designs by name, oldest first. */
 export const designs: ReadonlyMap<string, Design> = new Map(all.map((design) => [design.name, design]));

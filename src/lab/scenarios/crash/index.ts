@@ -33,4 +33,5 @@ const all: Scenario[] = [
   withoutJournal,
 ];
 
+/** The scenarios that `unwritten crash` runs, by name. */
 export const crashScenarios: ReadonlyMap<string, Scenario> = new Map(all.map((one) => [one.name, one]));

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parseAst } from "vitest/node";
 
 /** Tests run from dist/test/. */
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 
 /** Any node of the ESTree that the parser gives, with what it hangs on. */
 export interface Node {
