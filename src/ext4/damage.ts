@@ -46,6 +46,7 @@ const sentences = {
   extentNodeSum: (inode, block) =>
     `the checksum of the extent node in block ${block} (inode ${inode}) is wrong`,
   extent: (inode, block) => `the extent tree of inode ${inode} is damaged: its extent at file block ${block}`,
+  blockMap: (inode, block) => `the block map of inode ${inode} is damaged: it names block ${block}`,
   attributes: (inode, block) =>
     `the extended attributes of inode ${inode} are damaged: they are said to be in block ${block}`,
   attributesSum: (inode, block) =>

@@ -30,7 +30,7 @@ import { bufferAt } from "./buffer.ts";
 import { ExtentStatus } from "./extent-status.ts";
 import { dirtyMetadata, getWriteAccess } from "./journal/handle.ts";
 import type { Handle } from "./journal/state.ts";
-import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode } from "./media/inode.ts";
+import { InodeFlag, Mode, OLD_INODE_SIZE, RawInode, SHORT_SYMLINK } from "./media/inode.ts";
 import { BLOCK_SIZE, superBlock } from "./super.ts";
 
 const LOAD = Op.load;
@@ -131,6 +131,12 @@ export function isFile(inode: Inode): boolean {
 
 export function isSymlink(inode: Inode): boolean {
   return (inode.mode & Mode.type) === Mode.symlink;
+}
+
+/** Whether an inode has a map of blocks: devices have none, and short symlinks have their target in its place. */
+export function hasBlocks(inode: Inode): boolean {
+  if ((inode.flags & InodeFlag.extents) !== 0) return true;
+  return isFile(inode) || isDirectory(inode) || (isSymlink(inode) && inode.size >= SHORT_SYMLINK);
 }
 
 /** Whether the inode's data carries the machine's time already. */

@@ -41,7 +41,7 @@ import { hasChecksums, superBlock, type SuperBlock } from "../super.ts";
  * Whether blocks can be an inode's: they lie on the media, and are not the file system's own; the journal's are, and
  * were looked at when it was opened.  kernel: ext4_inode_block_valid
  */
-function canBeOf(sb: SuperBlock, inode: Inode, media: number, length: number): boolean {
+export function canBeOf(sb: SuperBlock, inode: Inode, media: number, length: number): boolean {
   const onMedia = media > 0 && length > 0 && media + length <= sb.blockCount;
   return onMedia && (inode.number === sb.journalInode || !overlapsMetadata(sb, media, length));
 }

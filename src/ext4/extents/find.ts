@@ -2,6 +2,7 @@
 
 import type { Memory } from "../../machine/memory.ts";
 import { assertHeld } from "../../locks/lockdep.ts";
+import { findMapped, hasBlockMap } from "../block-map/find.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { treeRoot, type Inode } from "../inode.ts";
@@ -18,6 +19,7 @@ import { descend, Path, releasePath, search } from "./path.ts";
  */
 export function findExtent(inode: Inode, block: number): Extent | number {
   assertHeld(inode.dataSem);
+  if (hasBlockMap(inode)) return findMapped(inode, block);
   if (!rootIsGood(inode)) return damaged(inode.mem, "extentRoot", inode.number);
   const root = treeRoot(inode);
   return nodeDepth(inode.mem, root) === 0
@@ -67,6 +69,7 @@ export function nextStart(mem: Memory, leaf: number, position: number, end: numb
 
 /** All extents of a file in order, holes left out.  dataSem is held. */
 export function extents(inode: Inode): Extent[] | number {
+  if (hasBlockMap(inode)) return mapped(inode);
   const all: Extent[] = [];
   const path = new Path(inode);
   for (let block = 0; block < MAX_FILE_BLOCKS; block = path.end) {
@@ -76,5 +79,21 @@ export function extents(inode: Inode): Extent[] | number {
     for (let index = 0; index < entryCount(mem, leaf); index++) all.push(extentOf(mem, leaf, index));
   }
   releasePath(path);
+  return all;
+}
+
+function mapped(inode: Inode): Extent[] | number {
+  const all: Extent[] = [];
+  for (let block = 0; block < MAX_FILE_BLOCKS;) {
+    const found = findMapped(inode, block);
+    if (typeof found === "number") return found;
+    block = found.start + found.length;
+    if (found.state === State.hole) continue;
+    const last = all.at(-1);
+    const goesOn =
+      last?.start === found.start - (last?.length ?? 0) && last.media + last.length === found.media;
+    if (goesOn) last.length += found.length;
+    else all.push(found);
+  }
   return all;
 }

@@ -7,6 +7,8 @@
 // Whoever makes a path holds the inode's dataSem, and releases the path before giving that up.
 
 import type { Memory } from "../../machine/memory.ts";
+import { Errno } from "../../machine/errors.ts";
+import { hasBlockMap } from "../block-map/find.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { beginInodeChange, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
@@ -80,11 +82,12 @@ export function search(mem: Memory, node: number, block: number): number {
 
 const ENTRY_WORDS = ENTRY_SIZE / 4;
 
-/** Leads a path to a file block, giving up what it held.  On an error it holds nothing. */
+/** Leads a path to a file block, giving up what it held.  On an error it holds nothing.  -EOPNOTSUPP where there is no tree. */
 export function descend(path: Path, block: number): number {
   releasePath(path);
   const { mem, inode } = path;
   let node = treeRoot(inode);
+  if (hasBlockMap(inode)) return -Errno.EOPNOTSUPP;
   if (!rootIsGood(inode)) return damaged(mem, "extentRoot", inode.number);
   const depth = nodeDepth(mem, node);
   let end = MAX_FILE_BLOCKS;

@@ -8,6 +8,8 @@ import { assertHeldWrite } from "../../locks/lockdep.ts";
 import { Errno } from "../../machine/errors.ts";
 import { note, Note } from "../../machine/trace.ts";
 import { freeBlocks } from "../alloc/blocks.ts";
+import { hasBlockMap } from "../block-map/find.ts";
+import { removeMapped } from "../block-map/remove.ts";
 import type { Buffer } from "../buffer.ts";
 import { addBlocks, type Inode, isFile } from "../inode.ts";
 import { forget } from "../journal/handle.ts";
@@ -28,6 +30,7 @@ import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from 
  */
 export function removeExtents(handle: Handle, inode: Inode, first: number, end: number): number {
   assertHeldWrite(inode.dataSem);
+  if (hasBlockMap(inode)) return removeMapped(handle, inode, first, end);
   const path = new Path(inode);
   let result = openNode(handle, path, 0) || cutInTwo(handle, path, first, end);
   // Nothing at or behind `upTo` is left to do.

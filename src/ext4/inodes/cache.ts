@@ -48,12 +48,12 @@ import { damaged } from "../damage.ts";
 import { forgetExtent, initExtentStatus } from "../extent-status.ts";
 import { checkRoot } from "../extents/check.ts";
 import { creditsFor } from "../extents/credits.ts";
-import { beginInodeChange, Inode, isDirectory, isSymlink, markInodeDirty, rawInode } from "../inode.ts";
+import { beginInodeChange, hasBlocks, Inode, isDirectory, markInodeDirty, rawInode } from "../inode.ts";
 import { attributeBlockOf, attributeCredits, releaseAttributes } from "./attribute-block.ts";
 import { getInodeBlock, inodeOffset, checkRawInode } from "./table.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
-import { InodeFlag, Mode } from "../media/inode.ts";
+import { InodeFlag } from "../media/inode.ts";
 import { removeOrphan } from "./orphan.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
 import { truncateBlocks } from "../truncate.ts";
@@ -308,11 +308,7 @@ export const classOf = (inode: Inode): LockClass =>
 /** Whether we can read what the inode's blocks hold: 0 or the error. */
 function checkMapping(inode: Inode): number {
   if ((inode.flags & InodeFlag.inlineData) !== 0) return -Errno.EOPNOTSUPP;
-  if ((inode.flags & InodeFlag.extents) !== 0) return checkRoot(inode);
-  const type = inode.mode & Mode.type;
-  const mapped = type === Mode.file || type === Mode.directory;
-  const long = isSymlink(inode) && rawInode(inode).i_blocks_lo !== 0;
-  return mapped || long ? -Errno.EOPNOTSUPP : 0;
+  return (inode.flags & InodeFlag.extents) === 0 ? 0 : checkRoot(inode);
 }
 
 /** One more reference for who holds one. */
@@ -366,9 +362,8 @@ function evict(inode: Inode): number {
 }
 
 function evictIn(handle: Handle, sb: SuperBlock, inode: Inode): number {
-  const hasTree = (inode.flags & InodeFlag.extents) !== 0;
   const result =
-    (hasTree ? truncateBlocks(inode, 0) : 0) ||
+    (hasBlocks(inode) ? truncateBlocks(inode, 0) : 0) ||
     releaseAttributes(handle, inode) ||
     removeOrphan(handle, inode) ||
     beginInodeChange(handle, inode);

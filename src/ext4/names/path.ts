@@ -11,10 +11,9 @@ import { bufferData, getBuffer, releaseBuffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { lookupName } from "../directory/entries.ts";
 import { State } from "../extents/extent.ts";
-import { isDirectory, isSymlink, rawInode, type Inode } from "../inode.ts";
+import { hasBlocks, isDirectory, isSymlink, rawInode, type Inode } from "../inode.ts";
 import { iget, ihold, inodeAt, iput } from "../inodes/cache.ts";
 import { lookUp } from "../map.ts";
-import { InodeFlag, SHORT_SYMLINK } from "../media/inode.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 
 const SLASH = 0x2f;
@@ -177,10 +176,7 @@ export function lookUpName(directory: Inode, name: Uint8Array): Inode | number {
 export function readLink(inode: Inode): Uint8Array | number {
   if (!isSymlink(inode)) return -Errno.EINVAL;
   const { mem, size } = inode;
-  if ((inode.flags & InodeFlag.extents) === 0) {
-    const fits = size < SHORT_SYMLINK;
-    return fits ? mem.read(rawInode(inode).i_block, size) : damaged(mem, "symlink", inode.number);
-  }
+  if (!hasBlocks(inode)) return mem.read(rawInode(inode).i_block, size);
   if (size > BLOCK_SIZE) return damaged(mem, "symlink", inode.number);
   const found = lookUp(inode, 0);
   if (typeof found === "number") return found;
@@ -189,5 +185,6 @@ export function readLink(inode: Inode): Uint8Array | number {
   if (typeof buffer === "number") return buffer;
   const target = mem.read(bufferData(buffer), size);
   releaseBuffer(buffer);
-  return target;
+  const end = target.indexOf(0); // damage: Linux takes it for the end, too
+  return end < 0 ? target : target.subarray(0, end);
 }
