@@ -33,7 +33,7 @@ export { allocateExtent } from "./ext4/extents/allocate.ts";
 export { convertExtent } from "./ext4/extents/convert.ts";
 export { removeExtents } from "./ext4/extents/remove.ts";
 export { creditsFor, type Credits } from "./ext4/extents/credits.ts";
-export { journalStart, journalStop } from "./ext4/journal/handle.ts";
+export { extendHandle, journalStart, journalStop, restartHandle } from "./ext4/journal/handle.ts";
 export type { Handle } from "./ext4/journal/state.ts";
 export { commit } from "./ext4/journal/commit.ts";
 

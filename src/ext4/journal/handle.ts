@@ -6,6 +6,8 @@
 //   dirtyMetadata(handle, buffer);                  after
 //   journalStop(handle);
 //
+// What becomes longer than was thought asks for more (extendHandle), or lets what is done commit and goes on (restartHandle).
+//
 // Handles nest: a start inside a running handle joins it, and its blocks count against the outer credits.
 // A running handle holds `journal.sem` shared and commit takes it exclusively, so a commit sees whole
 // operations only.  A task that runs a handle must not commit.
@@ -146,4 +148,28 @@ export function forget(handle: Handle, block: number): void {
   dropBuffer(superBlock(handle.mem), block);
   const journal = journalOf(handle.mem);
   if (journal.length > 0) addPage(journal.revoked, block);
+}
+
+/** Asks for more credits in a running handle: whether the transaction has room.  kernel: jbd2_journal_extend */
+export function extendHandle(handle: Handle, credits: number): boolean {
+  assert(handle.depth > 0, "a running handle is extended");
+  const cache = bufferCache(handle.mem);
+  const journal = journalOf(handle.mem);
+  const extended = promise(journal, cache, dirtyLimit(cache, journal), credits);
+  if (extended) {
+    handle.credits += credits;
+    handle.asked += credits;
+  }
+  return extended;
+}
+
+/**
+ * Goes on in a new handle, so that what was changed until now can commit without the rest; whole operations only.
+ * The handle is the outermost.  Returns what `journalStart` does; after an error no handle runs.
+ * kernel: jbd2_journal_restart
+ */
+export function restartHandle(handle: Handle, credits: number): Handle | number {
+  assert(handle.depth === 1, "only the outermost handle can be restarted");
+  journalStop(handle);
+  return journalStart(superBlock(handle.mem), credits);
 }
