@@ -82,6 +82,7 @@ beforeAll(() => {
         rootDir: ".",
         outDir: "out",
         declaration: false,
+        declarationMap: false,
         sourceMap: false,
         noUnusedLocals: false,
       },
