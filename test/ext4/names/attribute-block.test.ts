@@ -67,6 +67,19 @@ test.each([[[]], [["-O", "^metadata_csum"]], [["-I", "128"]]])(
   },
 );
 
+test("a link whose target lies in its inode may have a block of attributes", () => {
+  const { mem, sys } = bootKernel(design, mkfs(8 * MIB));
+  const { bfree: free } = sys().statfs("/");
+  sys().symlink("target", "/link");
+  const image = debugfsWrite(cleanImage(mem), [`ea_set /link trusted.long ${"attribute".repeat(50)}`]);
+  expect(debugfs(image, "stat /link")).toMatch(/File ACL: [1-9]/);
+  const after = bootKernel(design, image);
+  expect(after.sys().readlink("/link")).toBe("target");
+  after.sys().unlink("/link");
+  expect(e2fsck(cleanImage(after.mem))).toBe("");
+  expect(after.sys().statfs("/").bfree).toBe(free);
+});
+
 /** Why a file cannot be taken away. */
 const reasonOf = (damaged: Uint8Array): string => {
   const { mem, sys } = bootKernel(design, damaged);
