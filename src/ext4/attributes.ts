@@ -3,7 +3,6 @@
 import { Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { downWrite, upWrite } from "../locks/rwsem.ts";
-import { bufferAt } from "./buffer.ts";
 import { creditsFor } from "./extents/credits.ts";
 import { baseBlocks, tableBlocks } from "./group.ts";
 import { hasExtraTimes, type Inode, markInodeDirty, beginInodeChange, rawInode, setTimes } from "./inode.ts";
@@ -11,7 +10,8 @@ import { iget, iput } from "./inodes/cache.ts";
 import { journalStart, journalStop } from "./journal/handle.ts";
 import type { Handle } from "./journal/state.ts";
 import { InodeFlag, Mode, ROOT_INODE } from "./media/inode.ts";
-import { RawSuperBlock, SUPERBLOCK_MAGIC, SUPERBLOCK_OFFSET } from "./media/superblock.ts";
+import { SUPERBLOCK_MAGIC } from "./media/superblock.ts";
+import { rawSuperBlock } from "./raw-superblock.ts";
 import { BLOCK_SIZE, type SuperBlock, superBlock } from "./super.ts";
 
 /** A moment since the epoch; seconds may be negative. */
@@ -145,7 +145,7 @@ export interface FileSystemStat {
 
 /** kernel: ext4_statfs */
 export function statOfFileSystem(sb: SuperBlock): FileSystemStat | number {
-  const raw = RawSuperBlock.of(sb.mem, bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET);
+  const raw = rawSuperBlock(sb);
   const overhead = raw.s_overhead_clusters || overheadOf(sb, raw.s_journal_inum);
   if (overhead < 0) return overhead;
   return {

@@ -9,12 +9,8 @@ import { getInodeBlock, inodeOffset } from "./table.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { RawInode } from "../media/inode.ts";
-import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
+import { rawSuperBlock } from "../raw-superblock.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
-
-function rawSuperBlock(sb: SuperBlock): RawSuperBlock {
-  return RawSuperBlock.of(sb.mem, bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET);
-}
 
 /** The inode at the head of the list; 0: the list is empty. */
 export function firstOrphan(sb: SuperBlock): number {

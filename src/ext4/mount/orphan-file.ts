@@ -18,7 +18,7 @@ import { dirtyMetadata, getWriteAccess, journalStart, journalStop } from "../jou
 import { lookUp } from "../map.ts";
 import { ReadOnlyCompat } from "../media/features.ts";
 import { ORPHAN_MAGIC, orphanBlockSum, ORPHANS_A_BLOCK, orphanTail } from "../media/orphans.ts";
-import { RawSuperBlock, SUPERBLOCK_OFFSET } from "../media/superblock.ts";
+import { rawSuperBlock } from "../raw-superblock.ts";
 import { BLOCK_SIZE, hasChecksums, type SuperBlock } from "../super.ts";
 import { cleanUpOrphans } from "./orphans.ts";
 
@@ -35,9 +35,6 @@ export function cleanUpOrphanFile(sb: SuperBlock): string | undefined {
   const result = put < 0 ? put : clearMark(sb);
   return result < 0 ? told(sb, result) : undefined;
 }
-
-const rawSuperBlock = (sb: SuperBlock): RawSuperBlock =>
-  RawSuperBlock.of(sb.mem, bufferAt(sb.mem, sb.superBuffer).data + SUPERBLOCK_OFFSET);
 
 function told(sb: SuperBlock, error: number): string {
   const why = takeFinding(sb.mem, error) ?? "the orphan file cannot be emptied";
