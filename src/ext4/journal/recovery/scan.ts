@@ -10,9 +10,9 @@
 //
 // A commit block of which the fields have arrived, and not all of the zeros behind them, counts (Linux since 2024;
 // e2fsck 1.47 and older kernels call it damage).  One whose fields arrive in pieces is an error, not an unfinished
-// transaction; whoever writes one must see to that.  With `async_commit`, which does not wait for the blocks before it writes the commit, it is an
-// end as well.  Two turns that Linux does not take: a log that is longer than its ring ends there (Linux goes round
-// for ever), and nothing is written before everything has been looked at (replay.ts).
+// transaction; whoever writes one must see to that.  With `async_commit`, which does not wait for the blocks before it
+// writes the commit, it is an end as well.  Two turns that Linux does not take: a log that is longer than its ring ends
+// there (Linux goes round for ever), and nothing is written before everything has been looked at (replay.ts).
 //
 // kernel: do_one_pass
 
