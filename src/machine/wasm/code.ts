@@ -54,6 +54,12 @@ export const op = {
   v128AnyTrue: [0xfd, 0x53],
 } as const;
 
+/** ASCII, with its length. */
+export const text = (value: string): number[] => [
+  value.length,
+  ...Array.from(value, (letter) => letter.charCodeAt(0)),
+];
+
 /** A number in as many bytes as it takes, seven bits in each.  WebAssembly: LEB128 */
 export function unsigned(value: number): number[] {
   const bytes: number[] = [];
@@ -76,7 +82,6 @@ export function signed(value: bigint): number[] {
   }
 }
 
-export const text = (value: string): number[] => [value.length, ...Buffer.from(value, "latin1")];
 export const section = (id: number, content: number[]): number[] => [
   id,
   ...unsigned(content.length),
