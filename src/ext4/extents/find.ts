@@ -7,6 +7,7 @@ import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
 import { treeRoot, type Inode } from "../inode.ts";
 import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth } from "../media/extent.ts";
+import { superBlock } from "../super.ts";
 import { readChild, rootIsGood } from "./check.ts";
 import { extentOf } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
@@ -84,11 +85,16 @@ export function extents(inode: Inode): Extent[] | number {
 
 function mapped(inode: Inode): Extent[] | number {
   const all: Extent[] = [];
+  let blocks = 0;
   for (let block = 0; block < MAX_FILE_BLOCKS;) {
     const found = findMapped(inode, block);
     if (typeof found === "number") return found;
     block = found.start + found.length;
     if (found.state === State.hole) continue;
+    // A block of numbers may name itself, and would go on for as long as three levels can: more than there is.
+    blocks += found.length;
+    if (blocks > superBlock(inode.mem).blockCount)
+      return damaged(inode.mem, "blockMap", inode.number, found.media);
     const last = all.at(-1);
     const goesOn =
       last?.start === found.start - (last?.length ?? 0) && last.media + last.length === found.media;

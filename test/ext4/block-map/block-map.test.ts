@@ -4,6 +4,7 @@
 import { closeSync, ftruncateSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { check } from "../../../src/ext4/check/check.ts";
 import { commit } from "../../../src/ext4/journal/commit.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
 import { MIB } from "../../../src/machine/limits.ts";
@@ -171,4 +172,15 @@ test.each([
   const fd = sys.open("/sparse", "r+");
   expect(codeOf(() => sys.pread(fd, 1, 0))).toBe("EUCLEAN");
   expect(() => sys.ftruncate(fd, 0)).toThrow(/the block map of inode \d+ is damaged: it names block \d+/);
+});
+
+test("a map whose blocks name themselves is called damaged, and not followed a thousand million times", () => {
+  const node = Number(debugfs(image, "bmap /whole 0"));
+  const broken = debugfsWrite(image, [`set_inode_field /whole block[TIND] ${node}`]);
+  new Uint32Array(broken.buffer, broken.byteOffset + node * BLOCK, BLOCK / 4).fill(node);
+  const { mem, sys } = booted(broken);
+  const fd = sys.open("/whole", "r+");
+  expect(() => sys.fiemap(fd)).toThrow(/the block map of inode \d+ is damaged: it names block \d+/);
+  expect(check(mem)).not.toEqual([]);
+  expect(codeOf(() => sys.ftruncate(fd, 0))).toBe("EUCLEAN");
 });
