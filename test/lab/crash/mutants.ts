@@ -94,7 +94,7 @@ export const mutants: CrashMutant[] = [
   {
     without: "holding freed blocks until the commit",
     module: "ext4/journal/held",
-    change: replacing("holdBlocks", /addPage\(held, block\);/, ";"),
+    change: replacing("holdBlocks", /journal\.length === 0/, "true"),
     scenario: "truncate-and-reuse-crash",
     breaks: "no-stale-data",
   },
