@@ -133,9 +133,12 @@ export function isSymlink(inode: Inode): boolean {
   return (inode.mode & Mode.type) === Mode.symlink;
 }
 
+/** Whether an inode, if it has blocks, maps them by numbers (block-map/), without an extent tree. */
+export const hasBlockMap = (inode: Inode): boolean => (inode.flags & InodeFlag.extents) === 0;
+
 /** Whether an inode has a map of blocks: devices have none, and short symlinks have their target in its place. */
 export function hasBlocks(inode: Inode): boolean {
-  if ((inode.flags & InodeFlag.extents) !== 0) return true;
+  if (!hasBlockMap(inode)) return true;
   return isFile(inode) || isDirectory(inode) || (isSymlink(inode) && inode.size >= SHORT_SYMLINK);
 }
 

@@ -15,7 +15,6 @@ import { canBeOf } from "../extents/check.ts";
 import { State, type Extent } from "../extents/extent.ts";
 import { treeRoot, type Inode } from "../inode.ts";
 import { MAX_FILE_BLOCKS } from "../media/extent.ts";
-import { InodeFlag } from "../media/inode.ts";
 import { BLOCK_SIZE, superBlock } from "../super.ts";
 
 /** Numbers in the inode that lead to data at once. */
@@ -28,9 +27,6 @@ export const LEVELS = 3;
 /** A run is looked for no further: whoever wants more asks again. */
 const MAX_RUN = 64;
 
-/** Whether an inode maps its blocks by numbers. */
-export const hasBlockMap = (inode: Inode): boolean => (inode.flags & InodeFlag.extents) === 0;
-
 /**
  * What covers a file block, from the block on: written ones that lie side by side, or a hole, or a part of either.
  * -EUCLEAN, or the error of reading a block.
@@ -41,11 +37,35 @@ export function findMapped(inode: Inode, block: number): Extent | number {
   while (found.length < MAX_RUN) {
     const next = lookAt(inode, found.start + found.length);
     if (typeof next === "number") return next;
-    if (next.state === State.hole || next.media !== found.media + found.length) break;
+    if (next.state === State.hole || !goesOn(found, next)) break;
     found.length += 1;
   }
   return found;
 }
+
+/** All runs of written blocks in order, as `extents` gives those of a tree.  -EUCLEAN in a damaged map. */
+export function allMapped(inode: Inode): Extent[] | number {
+  const all: Extent[] = [];
+  let blocks = 0;
+  for (let block = 0; block < MAX_FILE_BLOCKS;) {
+    const found = findMapped(inode, block);
+    if (typeof found === "number") return found;
+    block = found.start + found.length;
+    if (found.state === State.hole) continue;
+    // A block of numbers may name itself, and would go on for as long as three levels can: more than there is.
+    blocks += found.length;
+    if (blocks > superBlock(inode.mem).blockCount)
+      return damaged(inode.mem, "blockMap", inode.number, found.media);
+    const last = all.at(-1);
+    if (last !== undefined && goesOn(last, found)) last.length += found.length;
+    else all.push(found);
+  }
+  return all;
+}
+
+/** Whether written blocks lie behind others, in the file and on the media. */
+const goesOn = (run: Extent, next: Extent): boolean =>
+  run.start + run.length === next.start && run.media + run.length === next.media;
 
 /** One block of data, or what is left of the hole that one number stands for. */
 function lookAt(inode: Inode, block: number): Extent | number {

@@ -2,12 +2,11 @@
 
 import type { Memory } from "../../machine/memory.ts";
 import { assertHeld } from "../../locks/lockdep.ts";
-import { findMapped, hasBlockMap } from "../block-map/find.ts";
+import { allMapped, findMapped } from "../block-map/find.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { treeRoot, type Inode } from "../inode.ts";
+import { hasBlockMap, treeRoot, type Inode } from "../inode.ts";
 import { entryBlock, entryCount, MAX_FILE_BLOCKS, nodeDepth } from "../media/extent.ts";
-import { superBlock } from "../super.ts";
 import { readChild, rootIsGood } from "./check.ts";
 import { extentOf } from "./edit.ts";
 import { State, type Extent } from "./extent.ts";
@@ -70,7 +69,7 @@ export function nextStart(mem: Memory, leaf: number, position: number, end: numb
 
 /** All extents of a file in order, holes left out.  dataSem is held. */
 export function extents(inode: Inode): Extent[] | number {
-  if (hasBlockMap(inode)) return mapped(inode);
+  if (hasBlockMap(inode)) return allMapped(inode);
   const all: Extent[] = [];
   const path = new Path(inode);
   for (let block = 0; block < MAX_FILE_BLOCKS; block = path.end) {
@@ -80,26 +79,5 @@ export function extents(inode: Inode): Extent[] | number {
     for (let index = 0; index < entryCount(mem, leaf); index++) all.push(extentOf(mem, leaf, index));
   }
   releasePath(path);
-  return all;
-}
-
-function mapped(inode: Inode): Extent[] | number {
-  const all: Extent[] = [];
-  let blocks = 0;
-  for (let block = 0; block < MAX_FILE_BLOCKS;) {
-    const found = findMapped(inode, block);
-    if (typeof found === "number") return found;
-    block = found.start + found.length;
-    if (found.state === State.hole) continue;
-    // A block of numbers may name itself, and would go on for as long as three levels can: more than there is.
-    blocks += found.length;
-    if (blocks > superBlock(inode.mem).blockCount)
-      return damaged(inode.mem, "blockMap", inode.number, found.media);
-    const last = all.at(-1);
-    const goesOn =
-      last?.start === found.start - (last?.length ?? 0) && last.media + last.length === found.media;
-    if (goesOn) last.length += found.length;
-    else all.push(found);
-  }
   return all;
 }

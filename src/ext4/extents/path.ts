@@ -8,10 +8,9 @@
 
 import type { Memory } from "../../machine/memory.ts";
 import { Errno } from "../../machine/errors.ts";
-import { hasBlockMap } from "../block-map/find.ts";
 import { bufferData, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { beginInodeChange, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
+import { beginInodeChange, hasBlockMap, markInodeDirty, treeRoot, type Inode } from "../inode.ts";
 import { forgetExtent } from "../extent-status.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";

@@ -48,7 +48,15 @@ import { damaged } from "../damage.ts";
 import { forgetExtent, initExtentStatus } from "../extent-status.ts";
 import { checkRoot } from "../extents/check.ts";
 import { creditsFor } from "../extents/credits.ts";
-import { beginInodeChange, hasBlocks, Inode, isDirectory, markInodeDirty, rawInode } from "../inode.ts";
+import {
+  beginInodeChange,
+  hasBlockMap,
+  hasBlocks,
+  Inode,
+  isDirectory,
+  markInodeDirty,
+  rawInode,
+} from "../inode.ts";
 import { attributeBlockOf, attributeCredits, releaseAttributes } from "./attribute-block.ts";
 import { getInodeBlock, inodeOffset, checkRawInode } from "./table.ts";
 import { journalStart, journalStop } from "../journal/handle.ts";
@@ -308,7 +316,7 @@ export const classOf = (inode: Inode): LockClass =>
 /** Whether we can read what the inode's blocks hold: 0 or the error. */
 function checkMapping(inode: Inode): number {
   if ((inode.flags & InodeFlag.inlineData) !== 0) return -Errno.EOPNOTSUPP;
-  return (inode.flags & InodeFlag.extents) === 0 ? 0 : checkRoot(inode);
+  return hasBlockMap(inode) ? 0 : checkRoot(inode);
 }
 
 /** One more reference for who holds one. */

@@ -6,7 +6,8 @@
 //   dirtyMetadata(handle, buffer);                  after
 //   journalStop(handle);
 //
-// What becomes longer than was thought asks for more (extendHandle), or lets what is done commit and goes on (restartHandle).
+// What becomes longer than was thought asks for more (extendHandle), or lets what is done commit and goes on
+// (restartHandle).
 //
 // Handles nest: a start inside a running handle joins it, and its blocks count against the outer credits.
 // A running handle holds `journal.sem` shared and commit takes it exclusively, so a commit sees whole
