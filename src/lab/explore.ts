@@ -65,6 +65,9 @@ export interface ExploreResult {
   readonly elapsed: number;
 }
 
+/** The depth of pct where none is asked for. */
+export const PCT_DEPTH = 3;
+
 export const SEARCH_KEYS = [
   "strategy",
   "runs",
@@ -136,7 +139,7 @@ function checkSearch(options: SearchOptions, tasks: number): SearchWork[] {
     strategy,
     seed: wholeNumber("seed", options.seed ?? 1, 0, 2 ** 32 - 1),
     preemptions: wholeNumber("preemptions", options.preemptions ?? 2, 0, 100),
-    depth: wholeNumber("depth", options.depth ?? 3, 1, 16),
+    depth: wholeNumber("depth", options.depth ?? PCT_DEPTH, 1, 16),
     twice: options.twice ?? false,
     goOn: wholeNumber("goOn", options.goOn ?? 0, 0, MAX_RUNS),
     shards,

@@ -68,7 +68,7 @@ export const exploreCommand = command({
     } = values;
     if (design === undefined)
       throw new Refusal(`explore needs --design; ${programName()} designs lists them`);
-    const { explore } = await import("../../lab/explore.ts");
+    const { explore, PCT_DEPTH } = await import("../../lab/explore.ts");
     return watched(json === true, { runs, timeout }, async (watch) => {
       const result = await explore(scenario, {
         design,
@@ -100,7 +100,7 @@ export const exploreCommand = command({
       } else {
         if (result.violation && again !== undefined) print(`${violationText(result.violation, again)}\n`);
         const ended = strategy !== "exhaustive" ? strategy : result.complete ? "complete" : "not complete";
-        print(summary(result, interrupted ? "interrupted" : ended, scenario, design, depth ?? 3));
+        print(summary(result, interrupted ? "interrupted" : ended, scenario, design, depth ?? PCT_DEPTH));
       }
       return endOf(watch, verdict(result, strategy, runs));
     });

@@ -1,20 +1,7 @@
 // Bulk operations inside one memory, as WebAssembly: memory.copy and memory.fill run at the speed of the
 // memory bus there, several times faster than the typed-array ways on shared memory.
 //
-import {
-  body,
-  constant,
-  get,
-  number,
-  op,
-  section,
-  set,
-  signed,
-  text,
-  Type,
-  unsigned,
-  vector,
-} from "./code.ts";
+import { body, constant, get, number, op, section, set, text, Type, unsigned, vector } from "./code.ts";
 import { WASM_PAGE, wasm, type WasmMemory } from "./namespace.ts";
 
 export interface Bulk {
@@ -120,7 +107,7 @@ function forEach(at: number, end: number, size: number, work: number[]): number[
 }
 
 const advance = (local: number, size: number): number[] => [
-  ...[...get(local), op.i32Const, ...signed(BigInt(size)), op.i32Add, ...set(local)],
+  ...[...get(local), ...number(size), op.i32Add, ...set(local)],
 ];
 
 function hashBody(): number[] {
@@ -154,7 +141,7 @@ function differenceBody(): number[] {
     ...[...get(lanes), ...get(at), op.i64ExtendI32U, op.i64Xor, ...set(lanes)],
     ...mixIn(lanes, at, 0),
     ...mixIn(lanes, at, 32),
-    ...[op.i32Const, 1, ...set(found)],
+    ...[...number(1), ...set(found)],
   ];
   return body(
     [
@@ -178,11 +165,11 @@ const word = (local: number, offset: number): number[] => [...get(local), ...op.
 
 function translateBody(): number[] {
   const [sequence, at, value, seen] = [0, 1, 2, 3];
-  const giveUp = [...op.if, op.i32Const, 0, op.return, op.end];
+  const giveUp = [...op.if, ...number(0), op.return, op.end];
   return body(
     [[1, Type.i32]],
     [
-      ...[...word(sequence, 0), op.localTee, seen, op.i32Const, 1, op.i32And, ...giveUp],
+      ...[...word(sequence, 0), op.localTee, seen, ...number(1), op.i32And, ...giveUp],
       // Unsigned: what lies in front of the range is beyond its end, too.
       ...[...get(value), ...word(at, 0), op.i32Sub, op.localTee, value],
       ...[...word(at, 4), op.i32GeU, ...giveUp],

@@ -71,7 +71,7 @@ export function unsigned(value: number): number[] {
   return bytes;
 }
 
-export function signed(value: bigint): number[] {
+function signed(value: bigint): number[] {
   const bytes: number[] = [];
   for (;;) {
     const low = Number(value & 0x7fn);

@@ -13,16 +13,27 @@ export function make(mem: Memory, files: number, rounds: number, task: number): 
   const sys = new Sys(mem, design, task);
   const bytes = new Uint8Array(4096).fill(task + 1);
   const paths = Array.from({ length: files }, (_, index) => `/${task}/file-${index}`);
+  const put = (path: string): void => {
+    const fd = sys.open(path, "w");
+    sys.pwrite(fd, bytes, 0);
+    sys.close(fd);
+  };
+  return madeASecond(paths, rounds, put, (path) => sys.unlink(path));
+}
+
+/** The same for files that `put` makes and `remove` takes away. */
+export function madeASecond(
+  paths: readonly string[],
+  rounds: number,
+  put: (path: string) => void,
+  remove: (path: string) => void,
+): number {
   const rates: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const begin = performance.now();
-    for (const path of paths) {
-      const fd = sys.open(path, "w");
-      sys.pwrite(fd, bytes, 0);
-      sys.close(fd);
-    }
-    rates.push((files / (performance.now() - begin)) * 1000);
-    for (const path of paths) sys.unlink(path);
+    for (const path of paths) put(path);
+    rates.push((paths.length / (performance.now() - begin)) * 1000);
+    for (const path of paths) remove(path);
   }
   return median(rates);
 }

@@ -11,6 +11,7 @@ import type { Design } from "../../../src/xip/design.ts";
 import { bootKernel } from "../../support/kernel.ts";
 import { startThreads } from "../../support/threads.ts";
 import { median, print, rate, round } from "../figures.ts";
+import { madeASecond } from "./names-bodies.ts";
 
 const design = designs.get("ext4-xip-serialized") as Design;
 const FILES = 2000;
@@ -31,19 +32,14 @@ function makeOnTmpfs(rounds: number): number {
   const folder = mkdtempSync(path.join(TMPFS, "unwritten-"));
   const bytes = new Uint8Array(4096).fill(1);
   const paths = Array.from({ length: FILES }, (_, index) => path.join(folder, `file-${index}`));
-  const rates: number[] = [];
-  for (let turn = 0; turn < rounds; turn++) {
-    const begin = performance.now();
-    for (const file of paths) {
-      const fd = openSync(file, "w");
-      writeSync(fd, bytes, 0, bytes.length, 0);
-      closeSync(fd);
-    }
-    rates.push((FILES / (performance.now() - begin)) * 1000);
-    for (const file of paths) unlinkSync(file);
-  }
+  const put = (file: string): void => {
+    const fd = openSync(file, "w");
+    writeSync(fd, bytes, 0, bytes.length, 0);
+    closeSync(fd);
+  };
+  const found = madeASecond(paths, rounds, put, unlinkSync);
   rmSync(folder, { recursive: true });
-  return median(rates);
+  return found;
 }
 
 const nameOf = (index: number): string => `/many/name-${index}`;
