@@ -3,11 +3,15 @@
 //
 // Most tests start worker threads that spin for each other: two files at once would starve them.  Those that stay
 // on their own thread go side by side, before the others.
+//
+// Only the tests are transformed.  What they test is loaded by Node, as users and workers load it: transforming it again
+// for each file took a second or two, and the result ran slower.
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const OWN_THREAD = /^((ext4|golden|machine|mm|syscalls|lab\/oracles|cli\/io)\/|cli\/(image|recover)\.)/;
+const TESTED = /\/dist\/(src|workers)\//;
 const MORE_THREADS = /(stress|threads|process|fuzz|extent-status)\.test\.js$/;
 
 const files = readdirSync("dist/test", { recursive: true, encoding: "utf8" })
@@ -24,6 +28,7 @@ const project = (name: string, groupOrder: number, maxWorkers: number, include: 
     testTimeout: 120_000,
     hookTimeout: 120_000,
     sequence: { groupOrder },
+    server: { deps: { external: [TESTED] } },
   },
 });
 

@@ -1,8 +1,10 @@
 // fsck --replay on a file: what it does, and what is left when it is stopped.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import files, { type FileHandle } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { recoverFile } from "../../src/cli/image/recover.ts";
 import { boot } from "../../src/index.ts";
 import { createMemory, header } from "../../src/machine/layout.ts";
@@ -19,18 +21,22 @@ import { run, scratch } from "./program.ts";
 type Operation = "sync" | { readonly at: number; readonly bytes: Uint8Array };
 const seen: Operation[] = [];
 
-vi.mock("node:fs/promises", async (original) => ({
-  ...(await original<typeof import("node:fs/promises")>()),
-  open: () =>
-    Promise.resolve({
-      write: (bytes: Uint8Array, from: number, length: number, at: number) =>
-        Promise.resolve(void seen.push({ at, bytes: bytes.slice(from, from + length) })),
-      sync: () => Promise.resolve(void seen.push("sync")),
-      close: () => Promise.resolve(),
-    }),
-}));
-
-beforeEach(() => void seen.splice(0));
+/** Until the end of the test every file that is opened is this one. */
+function watchFile(): void {
+  seen.splice(0);
+  const file: Pick<FileHandle, "sync" | "close"> & { write: unknown } = {
+    write: (bytes: Uint8Array, from: number, length: number, at: number) =>
+      Promise.resolve(void seen.push({ at, bytes: bytes.slice(from, from + length) })),
+    sync: () => Promise.resolve(void seen.push("sync")),
+    close: () => Promise.resolve(),
+  };
+  const open = vi.spyOn(files, "open").mockResolvedValue(file as FileHandle);
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    open.mockRestore();
+    syncBuiltinESMExports();
+  });
+}
 
 const directory = scratch();
 const path = (name: string): string => join(directory, name);
@@ -77,6 +83,7 @@ function cuts(image: Uint8Array): Uint8Array[] {
 }
 
 async function replayed(image: Uint8Array): Promise<void> {
+  watchFile();
   const mem = createMemory(image.length);
   mem.write(header(mem).media.start, image);
   expect(await recoverFile("image", image.slice(), mem)).toBeTypeOf("object");
