@@ -49,6 +49,7 @@ export const Root = {
   lowestFree: 23,
   groups: 24,
   bitmaps: 25,
+  dcache: 26,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;

@@ -235,7 +235,7 @@ export function igetOrphan(sb: SuperBlock, number: number): Inode | number {
 }
 
 function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
-  const found = findHeld(sb.mem, number);
+  const found = ilookup(sb.mem, number);
   if (found !== undefined) return found;
   const table = tableOf(sb.mem);
   mutexLock(table.mutex);
@@ -250,8 +250,8 @@ function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   return inode;
 }
 
-/** A reference to the inode of a number, if it is in memory and stays there.  Without the mutex. */
-function findHeld(mem: Memory, number: number): Inode | undefined {
+/** A reference to the inode of a number, if it is in memory and stays there.  Takes no lock.  kernel: ilookup */
+export function ilookup(mem: Memory, number: number): Inode | undefined {
   const inode = findLive(mem, number);
   if (inode === undefined) return undefined;
   step(Op.update, inode.references.at);

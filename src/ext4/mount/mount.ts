@@ -14,6 +14,7 @@ import { forgetLowestFree, initLowestFree } from "../alloc/lowest.ts";
 import { clearPreallocations, initPreallocations } from "../alloc/preallocation.ts";
 import { dropAllBuffers, getBuffer, Kind, releaseBuffer, bufferAt, setKind } from "../buffer.ts";
 import { damaged, initFindings, takeFinding } from "../damage.ts";
+import { forgetNames, initDcache } from "../directory/dcache.ts";
 import { initBlockHints } from "../directory/hint.ts";
 import { dropBitmaps, initBitmaps } from "../alloc/bitmaps.ts";
 import { dropGroups, holdGroups, initGroups } from "../group.ts";
@@ -62,6 +63,7 @@ export function initSuperBlock(mem: Memory): void {
   initGroups(mem);
   initBitmaps(mem);
   initBlockHints(mem);
+  initDcache(mem);
   initJournal(mem);
 }
 
@@ -147,6 +149,7 @@ function forgetAll(sb: SuperBlock): number {
   dropGroups(sb);
   dropBitmaps(sb);
   forgetDirectories(sb.mem);
+  forgetNames(sb.mem);
   return dropAllBuffers(sb.mem);
 }
 

@@ -9,6 +9,7 @@ import { utf8 } from "../../machine/memory.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
 import { bufferData, getBuffer, releaseBuffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
+import { knownDirectory, rememberDirectory } from "../directory/dcache.ts";
 import { lookupName } from "../directory/entries.ts";
 import { State } from "../extents/extent.ts";
 import { hasBlocks, isDirectory, isSymlink, rawInode, type Inode } from "../inode.ts";
@@ -108,47 +109,66 @@ function resolve(sb: SuperBlock, given: Path, follow: boolean, parent: boolean):
     const next = nameFrom(path, end);
     const isLast = next === path.length;
     const slash = isLast && next > end;
+    const known = parent && isLast ? undefined : knownDirectory(directory, path, at, end);
+    if (known !== undefined) {
+      pass(sb, directory);
+      directory = known;
+      at = next;
+      continue;
+    }
     const name = partOf(path, at, end);
     // References to what has been passed are given back whatever that returns: the walk is not about them.
     if (parent && isLast && (!follow || slash || !pointsOn(directory, name))) {
-      return checkParent({ directory, name, slash });
+      return checkParent(sb, { directory, name, slash });
     }
     const found = lookUpName(directory, name);
     if (typeof found === "number" || !isSymlink(found) || (isLast && !slash && !follow)) {
-      iput(directory);
+      pass(sb, directory);
       if (typeof found === "number") return found;
       directory = found;
       at = next;
+      if (isRoot(sb, directory)) iput(directory);
       if (!slash || isDirectory(directory)) continue;
-      iput(directory);
+      pass(sb, directory);
       return -Errno.ENOTDIR;
     }
     const target = readLink(found);
     iput(found);
     links += 1;
     if (typeof target === "number" || links > MAX_SYMLINKS || target.length === 0) {
-      iput(directory);
+      pass(sb, directory);
       return typeof target === "number" ? target : links > MAX_SYMLINKS ? -Errno.ELOOP : -Errno.ENOENT;
     }
     path = joined(target, partOf(path, end, path.length));
     at = nameFrom(path, 0);
     if (at === 0) continue;
-    iput(directory);
+    pass(sb, directory);
     directory = root(sb);
   }
-  return { directory, name: NO_NAME, slash: true };
+  return keep(sb, { directory, name: NO_NAME, slash: true });
 }
 
-/** A reference to the directory in which every path starts. */
-function root(sb: SuperBlock): Inode {
-  const inode = inodeAt(sb.mem, sb.rootAt);
-  ihold(inode);
-  return inode;
+// The root stays in memory as long as the file system is mounted, so a walk takes no reference to it before it ends
+// there: all tasks start there, and would write the same word.
+
+/** The directory in which every path starts. */
+const root = (sb: SuperBlock): Inode => inodeAt(sb.mem, sb.rootAt);
+const isRoot = (sb: SuperBlock, inode: Inode): boolean => inode.at === sb.rootAt;
+
+/** Gives back what a walk has come through. */
+function pass(sb: SuperBlock, inode: Inode): void {
+  if (!isRoot(sb, inode)) iput(inode);
 }
 
-function checkParent(parent: Parent): Parent | number {
-  if (isDirectory(parent.directory)) return parent;
-  iput(parent.directory);
+/** Where a walk has ended, referenced whatever it is. */
+function keep(sb: SuperBlock, parent: Parent): Parent {
+  if (isRoot(sb, parent.directory)) ihold(parent.directory);
+  return parent;
+}
+
+function checkParent(sb: SuperBlock, parent: Parent): Parent | number {
+  if (isDirectory(parent.directory)) return keep(sb, parent);
+  pass(sb, parent.directory);
   return -Errno.ENOTDIR;
 }
 
@@ -168,6 +188,7 @@ export function lookUpName(directory: Inode, name: Uint8Array): Inode | number {
   downRead(directory.rwsem);
   const number = lookupName(directory, name);
   const inode = number < 0 ? number : iget(superBlock(directory.mem), number);
+  if (typeof inode !== "number" && isDirectory(inode)) rememberDirectory(directory, name, inode);
   upRead(directory.rwsem);
   return inode;
 }

@@ -6,6 +6,7 @@ import { Errno } from "../../machine/errors.ts";
 import { MAX_NAME } from "../../machine/limits.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { downWrite, downWriteNested, upWrite } from "../../locks/rwsem.ts";
+import { forgetNames } from "../directory/dcache.ts";
 import { emptyOrNot, lookupName, removeName } from "../directory/entries.ts";
 import { creditsFor } from "../extents/credits.ts";
 import { type Inode, isDirectory, setTimes } from "../inode.ts";
@@ -71,6 +72,7 @@ function takeAway(directory: Inode, name: Uint8Array, inode: Inode): number {
     (isDirectory(inode)
       ? dropAllLinks(handle, inode) || dropLink(handle, directory)
       : dropLink(handle, inode));
+  if (isDirectory(inode)) forgetNames(sb.mem);
   const stopped = journalStop(handle);
   return result || stopped;
 }

@@ -12,6 +12,7 @@ import { MAX_NAME } from "../../machine/limits.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { downWrite, downWriteNested, upWrite } from "../../locks/rwsem.ts";
 import { damaged } from "../damage.ts";
+import { forgetNames } from "../directory/dcache.ts";
 import { addName, changeName, emptyOrNot, lookupName, PARENT, removeName } from "../directory/entries.ts";
 import { creditsFor } from "../extents/credits.ts";
 import { type Inode, isDirectory, rawInode, setTimes } from "../inode.ts";
@@ -161,6 +162,7 @@ function moveIn(move: Move): number {
     (target === undefined ? 0 : setTimes(handle, target, false)) ||
     setTimes(handle, from.directory, true) ||
     setTimes(handle, to.directory, true);
+  if (isDirectory(source) || (target !== undefined && isDirectory(target))) forgetNames(sb.mem);
   const stopped = journalStop(handle);
   return result || stopped;
 }

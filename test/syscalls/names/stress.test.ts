@@ -7,6 +7,7 @@ import { inodesInUse } from "../../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
 import { explore } from "../../../src/index.ts";
+import { header } from "../../../src/machine/layout.ts";
 import { MIB } from "../../../src/machine/limits.ts";
 import { designs } from "../../../src/xip/designs/index.ts";
 import type { Design } from "../../../src/xip/design.ts";
@@ -18,25 +19,49 @@ import { startThreads } from "../../support/threads.ts";
 const threads = startThreads(2, new URL("./stress-bodies.js", import.meta.url).href);
 afterAll(() => threads.close());
 
-const scenarioAt = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+const scenarioAt = (name: string): string =>
+  fileURLToPath(new URL(`./scenarios/${name}.js`, import.meta.url));
 const bounds = { design: "ext4-xip-serialized", strategy: "exhaustive", preemptions: 2 } as const;
 
-test("two threads that make, move, link and remove the same names leave a spotless tree", async () => {
-  const { mem, sys } = bootKernel(designs.get("ext4-xip-serialized") as Design, 4 * MIB);
-  const calls = sys();
-  for (const path of ["/p", "/q", "/p/d"]) calls.mkdir(path);
-  const answers = (await threads.run(mem, ["mover", "mover"], 0, 1500)) as Record<string, number>[];
-  for (const seen of answers) expect(seen["none"]).toBeGreaterThan(150);
-  expect(inodesInUse(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
-  expect(e2fsck(imageNow(superBlock(mem)))).toBe("");
-  expect(check(mem)).toEqual([]);
-});
+test.each([1, 0])(
+  "two threads that make, move, link and remove the same names leave a spotless tree (lockdep=%i)",
+  async (lockdep) => {
+    const { mem, sys } = bootKernel(designs.get("ext4-xip-serialized") as Design, 4 * MIB);
+    header(mem).lockdep = lockdep;
+    const calls = sys();
+    for (const path of ["/p", "/q", "/p/d"]) calls.mkdir(path);
+    const answers = (await threads.run(mem, ["mover", "mover"], 0, 1500)) as Record<string, number>[];
+    for (const seen of answers) expect(seen["none"]).toBeGreaterThan(150);
+    expect(inodesInUse(mem).map(({ number }) => number)).toEqual([ROOT_INODE]);
+    expect(e2fsck(imageNow(superBlock(mem)))).toBe("");
+    expect(check(mem)).toEqual([]);
+  },
+);
 
 test("a name that is replaced always means a file, in every schedule with two preemptions", async () => {
   const result = await explore(scenarioAt("rename-over-file"), bounds);
   expect(result.violation).toBeUndefined();
   expect(result.complete).toBe(true);
 });
+
+// Without lockdep a task remembers directories by their names, and looks them up without a lock.
+test.each([1, 0])(
+  "a directory that is renamed never has two names, nor none, in every schedule with two preemptions (lockdep=%i)",
+  async (lockdep) => {
+    const result = await explore(scenarioAt("renamed-directory"), { ...bounds, options: { lockdep } });
+    expect(result.violation).toBeUndefined();
+    expect(result.complete).toBe(true);
+  },
+);
+
+test.each([1, 0])(
+  "no name of a directory that is gone leads into another one, in every schedule with two preemptions (lockdep=%i)",
+  async (lockdep) => {
+    const result = await explore(scenarioAt("removed-directory"), { ...bounds, options: { lockdep } });
+    expect(result.violation).toBeUndefined();
+    expect(result.complete).toBe(true);
+  },
+);
 
 // Without lockdep the extent that was found last is looked at without a lock.
 test.each([1, 0])(

@@ -1,7 +1,7 @@
 // An open that has found its inode in memory, while the last who had it open goes and the inode's place is given to
 // another.
 
-import { scenario } from "../../../src/lab/scenario.ts";
+import { scenario } from "../../../../src/lab/scenario.ts";
 
 export default scenario(import.meta, {
   claim: "An open gets the file of the name, whatever becomes of the place in memory where it found it.",

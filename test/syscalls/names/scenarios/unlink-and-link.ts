@@ -1,6 +1,6 @@
 // The same with a mover that takes the old name away first: the claim must break.
 
-import { scenario } from "../../../src/lab/scenario.ts";
+import { scenario } from "../../../../src/lab/scenario.ts";
 import right from "./rename-over-file.ts";
 
 export default scenario(import.meta, {

@@ -1,6 +1,6 @@
 // Two moves between the same directories, each the other way round, and a removal beside them.
 
-import { scenario } from "../../../src/lab/scenario.ts";
+import { scenario } from "../../../../src/lab/scenario.ts";
 
 export default scenario(import.meta, {
   claim: "Directories that move into each other never deadlock, nor come loose from the tree.",

@@ -1,6 +1,6 @@
 // A name that moves over another one: whoever opens it meanwhile gets one file or the other.
 
-import { scenario } from "../../../src/lab/scenario.ts";
+import { scenario } from "../../../../src/lab/scenario.ts";
 
 export default scenario(import.meta, {
   claim: "While a file is renamed over another one, its name always means one of the two.",
