@@ -45,17 +45,32 @@ export const isPlain = (parent: Parent): boolean =>
 export const bytesOf = (path: Path): Uint8Array => (typeof path === "string" ? utf8(path) : path);
 
 /** Where the next name of a path starts, from a place on; its length when there is none. */
-function nameFrom(path: Uint8Array, from: number): number {
+function nameFrom(path: Uint8Array, length: number, from: number): number {
   let at = from;
-  while (path[at] === SLASH) at++;
+  while (at < length && path[at] === SLASH) at++;
   return at;
 }
 
 /** Where a name ends that starts at a place. */
-function nameEnd(path: Uint8Array, from: number): number {
+function nameEnd(path: Uint8Array, length: number, from: number): number {
   let at = from;
-  while (at < path.length && path[at] !== SLASH) at++;
+  while (at < length && path[at] !== SLASH) at++;
   return at;
+}
+
+/** The bytes of a text while it is walked, for a thread walks one path at a time: an array for each would cost more. */
+const spelled = new Uint8Array(MAX_PATH);
+
+/** Puts a text's bytes there, if it is ASCII, has no NUL and is short enough for a path: how many, or -1. */
+function spell(text: string): number {
+  const { length } = text;
+  if (length >= MAX_PATH) return -1;
+  for (let at = 0; at < length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0 || unit > 0x7f) return -1;
+    spelled[at] = unit;
+  }
+  return length;
 }
 
 /** A part of a path, as bytes of its own: paths are short, and `slice` and `subarray` cost several times as much. */
@@ -99,15 +114,21 @@ export function walkParent(sb: SuperBlock, path: Path, follow = false): Parent |
 }
 
 function resolve(sb: SuperBlock, given: Path, follow: boolean, parent: boolean): Parent | number {
-  let path = bytesOf(given);
-  if (path.length === 0 || hasNul(path)) return -Errno.ENOENT;
-  if (path.length >= MAX_PATH) return -Errno.ENAMETOOLONG;
+  let path: Uint8Array = spelled;
+  let length = typeof given === "string" ? spell(given) : -1;
+  if (length < 0) {
+    path = bytesOf(given);
+    ({ length } = path);
+    if (hasNul(path)) return -Errno.ENOENT;
+  }
+  if (length === 0) return -Errno.ENOENT;
+  if (length >= MAX_PATH) return -Errno.ENAMETOOLONG;
   let directory = root(sb);
   let links = 0;
-  for (let at = nameFrom(path, 0); at < path.length;) {
-    const end = nameEnd(path, at);
-    const next = nameFrom(path, end);
-    const isLast = next === path.length;
+  for (let at = nameFrom(path, length, 0); at < length;) {
+    const end = nameEnd(path, length, at);
+    const next = nameFrom(path, length, end);
+    const isLast = next === length;
     const slash = isLast && next > end;
     const known = parent && isLast ? undefined : knownDirectory(directory, path, at, end);
     if (known !== undefined) {
@@ -139,8 +160,9 @@ function resolve(sb: SuperBlock, given: Path, follow: boolean, parent: boolean):
       pass(sb, directory);
       return typeof target === "number" ? target : links > MAX_SYMLINKS ? -Errno.ELOOP : -Errno.ENOENT;
     }
-    path = joined(target, partOf(path, end, path.length));
-    at = nameFrom(path, 0);
+    path = joined(target, partOf(path, end, length));
+    ({ length } = path);
+    at = nameFrom(path, length, 0);
     if (at === 0) continue;
     pass(sb, directory);
     directory = root(sb);
