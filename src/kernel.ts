@@ -29,7 +29,7 @@ export { truncateBlocks } from "./ext4/truncate.ts";
 export { BLOCK_SIZE, mediaAddress, superBlock, type SuperBlock } from "./ext4/super.ts";
 export { State, type Extent } from "./ext4/extents/extent.ts";
 export { extents, findExtent } from "./ext4/extents/find.ts";
-export { allocateExtent } from "./ext4/extents/allocate.ts";
+export { allocateExtent, allocateZeroed } from "./ext4/extents/allocate.ts";
 export { convertExtent } from "./ext4/extents/convert.ts";
 export { removeExtents } from "./ext4/extents/remove.ts";
 export { creditsFor, type Credits } from "./ext4/extents/credits.ts";

@@ -15,6 +15,7 @@ import { State, type Extent } from "./extent.ts";
 import { nextStart } from "./find.ts";
 import { goalFor } from "./goal.ts";
 import { lift, makeRoom } from "./grow.ts";
+import { zeroBlocks } from "./zero-out.ts";
 import { closeNode, correctIndexes, descend, openNode, Path, releasePath } from "./path.ts";
 
 /**
@@ -32,9 +33,27 @@ export function allocateExtent(
   count: number,
   state: typeof State.unwritten | typeof State.written,
 ): Extent | number {
+  return allocateIn(handle, inode, block, count, state, false);
+}
+
+/**
+ * The same for written blocks, with zeros in them before the tree leads there.  kernel: EXT4_GET_BLOCKS_CREATE_ZERO
+ */
+export function allocateZeroed(handle: Handle, inode: Inode, block: number, count: number): Extent | number {
+  return allocateIn(handle, inode, block, count, State.written, true);
+}
+
+function allocateIn(
+  handle: Handle,
+  inode: Inode,
+  block: number,
+  count: number,
+  state: typeof State.unwritten | typeof State.written,
+  zeroed: boolean,
+): Extent | number {
   assertHeldWrite(inode.dataSem);
   const path = new Path(inode);
-  const result = fill(handle, path, block, Math.min(count, longest(state)), state);
+  const result = fill(handle, path, block, Math.min(count, longest(state)), state, zeroed);
   releasePath(path);
   return result;
 }
@@ -45,6 +64,7 @@ function fill(
   block: number,
   count: number,
   state: typeof State.unwritten | typeof State.written,
+  zeroed: boolean,
 ): Extent | number {
   const { mem, inode } = path;
   const led = descend(path, block);
@@ -55,6 +75,7 @@ function fill(
   const sb = superBlock(mem);
   const run = allocateRun(handle, path, block, Math.min(count, space), state);
   if (typeof run === "number") return run;
+  if (zeroed) zeroBlocks(inode, run.start, run.count);
   const extent: Extent = { start: block, length: run.count, media: run.start, state };
   const inserted = insert(handle, path, extent);
   if (inserted < 0) {

@@ -27,8 +27,8 @@ export function withZeroOut(inode: Inode, extent: Extent, piece: Extent): Extent
   if (limit === 0 || behind === 0 || extent.start + extent.length > fileEnd) return piece;
   const right = piece.length + behind <= limit ? behind : 0;
   const left = before + piece.length + right < limit ? before : 0;
-  zero(inode, piece.media - left, left);
-  zero(inode, piece.media + piece.length, right);
+  zeroBlocks(inode, piece.media - left, left);
+  zeroBlocks(inode, piece.media + piece.length, right);
   return {
     start: piece.start - left,
     length: left + piece.length + right,
@@ -37,7 +37,8 @@ export function withZeroOut(inode: Inode, extent: Extent, piece: Extent): Extent
   };
 }
 
-function zero(inode: Inode, media: number, count: number): void {
+/** Writes zeros into blocks that nobody was handed, past the caches.  kernel: ext4_issue_zeroout */
+export function zeroBlocks(inode: Inode, media: number, count: number): void {
   const { mem } = inode;
   const { blockSize } = superBlock(mem);
   for (let block = media; block < media + count; block++) {

@@ -45,7 +45,7 @@
 import { downRead, downWrite, upRead, upWrite } from "../../locks/rwsem.ts";
 import { Errno } from "../../machine/errors.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
-import { allocateExtent } from "../../ext4/extents/allocate.ts";
+import { allocateZeroed } from "../../ext4/extents/allocate.ts";
 import { creditsFor } from "../../ext4/extents/credits.ts";
 import { convertExtent } from "../../ext4/extents/convert.ts";
 import { State, type Extent } from "../../ext4/extents/extent.ts";
@@ -238,10 +238,8 @@ function zeroAndConvert(handle: Handle, inode: Inode, block: number): Extent | n
   const found = findExtent(inode, block);
   if (typeof found === "number") return found;
   if (found.state === State.written) return part(found, block, block + 1);
-  const extent = found.state === State.hole ? allocateExtent(handle, inode, block, 1, State.written) : found;
-  if (typeof extent === "number") return extent;
-  streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), mediaBlock(extent, block)), PAGE_SIZE);
-  if (extent.state === State.written) return extent;
+  if (found.state === State.hole) return allocateZeroed(handle, inode, block, 1);
+  streamZeros(inode.mem, mediaAddress(superBlock(inode.mem), mediaBlock(found, block)), PAGE_SIZE);
   const error = convertExtent(handle, inode, block, 1);
   const after = error < 0 ? error : findExtent(inode, block);
   return typeof after === "number" ? after : part(found, after.start, after.start + after.length);

@@ -126,7 +126,10 @@ export const mutants: CrashMutant[] = [
   {
     without: "zeroing past the caches what a small extent is converted with",
     module: "ext4/extents/zero-out",
-    change: both(alsoImporting("storeFill", "streamFill"), replacing("zero", /streamFill\(/, "storeFill(")),
+    change: both(
+      alsoImporting("storeFill", "streamFill"),
+      replacing("zeroBlocks", /streamFill\(/, "storeFill("),
+    ),
     scenario: "write-and-sync",
     design: "dax-6.1",
     breaks: "no-stale-data",
