@@ -18,7 +18,7 @@ import { Root, rootView, viewAt } from "../machine/layout.ts";
 import type { Memory } from "../machine/memory.ts";
 import { touch } from "../machine/snapshot.ts";
 import { cacheLine, embed, struct, u32, type ViewOf } from "../machine/struct.ts";
-import { LeafLock, leafLock, leafUnlock } from "../locks/leaf.ts";
+import { LeafLock, leafLock, leafUnlock } from "../locks/owner.ts";
 import {
   closeReferences,
   giveReference,

@@ -211,7 +211,8 @@ export function allocateControl(mem: Memory, length: number): number {
 /** `count` structs in the slab, one after another, each aligned to eight bytes.  Zeroed.  At boot only. */
 export function allocate(mem: Memory, type: AnyStruct, count = 1): number {
   const view = header(mem);
-  const at = Math.ceil(view.slabNext / 64) * 64; // a cache line of its own: tasks run on different cores
+  const align = Math.max(64, type.align); // a cache line of its own: tasks run on different cores
+  const at = Math.ceil(view.slabNext / align) * align;
   const size = strideOf(type);
   view.slabNext = at + size * count;
   if (view.slabNext > view.slab.start + view.slab.length) bug("the slab is full");
@@ -302,6 +303,9 @@ function describeObject(mem: Memory, at: number): string {
 function fieldPath(type: AnyStruct, offset: number): string {
   const found = type.places.findLast((here) => here.offset <= offset);
   if (found === undefined || offset >= found.offset + found.field.size) return "";
-  const inner = found.field.struct;
-  return `.${found.name}${inner === undefined ? "" : fieldPath(inner, offset - found.offset)}`;
+  const { struct: inner, kind } = found.field;
+  if (inner === undefined) return `.${found.name}`;
+  const rest = offset - found.offset;
+  const which = kind === "array" ? `#${Math.floor(rest / inner.size)}` : "";
+  return `.${found.name}${which}${fieldPath(inner, rest % inner.size)}`;
 }

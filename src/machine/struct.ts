@@ -11,7 +11,7 @@
 import { Cell, QuietCell } from "./cell.ts";
 import type { Memory } from "./memory.ts";
 
-type Kind = "u8" | "u16" | "u32" | "u32be" | "f64" | "bytes" | "cell" | "quiet" | "struct";
+type Kind = "u8" | "u16" | "u32" | "u32be" | "f64" | "bytes" | "cell" | "quiet" | "struct" | "array";
 
 /** The type of a field; `T` is what reading it gives, `Plain` whether it can be assigned. */
 export interface Field<T, Plain extends boolean> {
@@ -77,9 +77,17 @@ export function bytes(length: number, align = 1): Field<number, false> {
  */
 export const cacheLine: Field<number, false> = bytes(0, 64);
 
+/** The same for what a task writes all the time: processors fetch lines in pairs. */
+export const linePair: Field<number, false> = bytes(0, 128);
+
 /** A struct inside a struct. */
 export function embed<S extends AnyStruct>(inner: S): Field<ViewOf<S>, false> {
   return { kind: "struct", size: inner.size, align: inner.align, struct: inner };
+}
+
+/** So many structs inside a struct, one after another; reading the field gives all their views. */
+export function array<S extends AnyStruct>(inner: S, count: number): Field<readonly ViewOf<S>[], false> {
+  return { kind: "array", size: inner.size * count, align: inner.align, struct: inner };
 }
 
 const byId = new Map<number, AnyStruct>();
@@ -141,10 +149,12 @@ function refuse(name: string): never {
 }
 
 /** How the view of a field that is no plain one is made; undefined for the others. */
-function makerOf({ kind, struct: inner }: Field<unknown, boolean>): Maker | undefined {
+function makerOf({ kind, size, struct: inner }: Field<unknown, boolean>): Maker | undefined {
   if (kind === "cell") return (mem, at) => new Cell(mem, at);
   if (kind === "quiet") return (mem, at) => new QuietCell(mem, at);
-  return inner?.of as Maker | undefined;
+  if (kind !== "array" || inner === undefined) return inner?.of as Maker | undefined;
+  const count = size / inner.size;
+  return (mem, at) => Array.from({ length: count }, (_, index) => inner.of(mem, at + index * inner.size));
 }
 
 /**

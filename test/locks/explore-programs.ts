@@ -72,15 +72,15 @@ export const Toy = struct("toy", {
 });
 export type Toy = ViewOf<typeof Toy>;
 
-export interface Program {
-  readonly tasks: readonly ((toy: Toy) => void)[];
+export interface Program<T = Toy> {
+  readonly tasks: readonly ((toy: T) => void)[];
   /** What a schedule showed: one word. */
-  show(toy: Toy): string;
+  show(toy: T): string;
   /** Whether there is a step between a look at a word and the sleep on it, too. */
   readonly open?: true;
 }
 
-const open = (program: Program) => ({ ...program, open: true }) as const;
+export const open = <T>(program: Program<T>) => ({ ...program, open: true }) as const;
 
 export function initToy(toy: Toy): void {
   initSpinLock(toy.spin, LockClass["pagePool.lock"]);
@@ -95,11 +95,13 @@ function increment(cell: Cell): void {
   cell.store(cell.load() + 1);
 }
 
-type Pair = readonly [take: (toy: Toy) => void, give: (toy: Toy) => void];
+/** What a program of any locks counts, and tells its check. */
+type Counts = Pick<Toy, "first" | "second" | "seen">;
+export type Pair<T = Toy> = readonly [take: (toy: T) => void, give: (toy: T) => void];
 
 /** Each task increments once between taking and giving; shows whether all increments are there. */
-function counting(...pairs: Pair[]): Program {
-  const tasks = pairs.map(([take, give]) => (toy: Toy): void => {
+export function counting<T extends Counts>(...pairs: Pair<T>[]): Program<T> {
+  const tasks = pairs.map(([take, give]) => (toy: T): void => {
     take(toy);
     increment(toy.first);
     give(toy);
@@ -108,14 +110,14 @@ function counting(...pairs: Pair[]): Program {
 }
 
 /** A writer of both counters, and readers who tell when they saw them differ. */
-function pairing([take, give]: Pair, ...readers: Pair[]): Program {
-  const writer = (toy: Toy): void => {
+export function pairing<T extends Counts>([take, give]: Pair<T>, ...readers: Pair<T>[]): Program<T> {
+  const writer = (toy: T): void => {
     take(toy);
     increment(toy.first);
     increment(toy.second);
     give(toy);
   };
-  const tasks = readers.map(([enter, leave]) => (toy: Toy): void => {
+  const tasks = readers.map(([enter, leave]) => (toy: T): void => {
     enter(toy);
     if (toy.first.load() !== toy.second.load()) toy.seen = 1;
     leave(toy);
@@ -123,7 +125,7 @@ function pairing([take, give]: Pair, ...readers: Pair[]): Program {
   return { tasks: [writer, ...tasks], show: torn };
 }
 
-const torn = (toy: Toy): string => (toy.seen === 0 ? "whole" : "torn");
+const torn = (toy: Counts): string => (toy.seen === 0 ? "whole" : "torn");
 const passed = (): string => "passed";
 
 const none: Pair = [() => {}, () => {}];

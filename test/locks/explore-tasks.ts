@@ -7,10 +7,10 @@ import type { Memory } from "../../src/machine/memory.ts";
 import { restoreSnapshot, takeSnapshot } from "../../src/machine/snapshot.ts";
 import { Exhaustive } from "../../src/sched/exhaustive.ts";
 import { follow, Session } from "../../src/sched/session.ts";
-import { initToy, programs, Toy } from "./explore-programs.ts";
+import { initToy, programs, Toy, type Program } from "./explore-programs.ts";
 
-export interface Exploration {
-  program: keyof typeof programs;
+export interface Exploration<Name extends string = keyof typeof programs> {
+  program: Name;
   preemptions: number;
   lockdep: boolean;
   /** Whether the search may leave out schedules that are like others. */
@@ -30,25 +30,50 @@ export interface Explored {
   restless: number;
 }
 
+/** Locks in a struct, and a program over it. */
+export interface Subject<T> {
+  readonly toy: T;
+  readonly program: Program<T>;
+  init(toy: T): void;
+  /** The locks lie in so many bytes, at the struct's beginning. */
+  readonly locks: number;
+}
+
 export function run(mem: Memory, task: number, taskCount: number, wanted: Exploration): Explored | undefined {
-  const toy = Toy.of(mem, wanted.at);
-  const program = programs[wanted.program];
-  const open = "open" in program;
+  const subject = { toy: Toy.of(mem, wanted.at), init: initToy, locks: Toy.offset("first") };
+  return exploreAs(mem, task, taskCount, wanted, { ...subject, program: programs[wanted.program] });
+}
+
+/** What a task does in an exploration: the lead returns what it showed. */
+export function exploreAs<T extends { at: number }>(
+  mem: Memory,
+  task: number,
+  taskCount: number,
+  wanted: Exploration<string>,
+  subject: Subject<T>,
+): Explored | undefined {
+  const { program, toy } = subject;
   const body = (): void => {
-    if (open) runAs(task, openEngine());
+    if (program.open === true) runAs(task, openEngine());
     program.tasks[task]?.(toy);
   };
-  if (task === 0) return lead(mem, new Session(mem, taskCount, body), toy, wanted);
+  if (task === 0) return lead(mem, new Session(mem, taskCount, body), wanted, subject);
   follow(mem, task, taskCount, body);
   return undefined;
 }
 
-function lead(mem: Memory, session: Session, toy: Toy, wanted: Exploration): Explored {
-  const { program, preemptions, lockdep, reduce } = wanted;
+function lead<T extends { at: number }>(
+  mem: Memory,
+  session: Session,
+  wanted: Exploration<string>,
+  subject: Subject<T>,
+): Explored {
+  const { preemptions, lockdep, reduce } = wanted;
+  const { toy, program } = subject;
   header(mem).lockdep = lockdep ? 1 : 0;
-  initToy(toy);
+  subject.init(toy);
   takeSnapshot(mem);
-  const locks = (): string => mem.read(toy.at, Toy.offset("first")).join();
+  const locks = (): string => mem.read(toy.at, subject.locks).join();
   const atRest = locks();
   const found: Explored = { schedules: 0, complete: false, shown: {}, messages: {}, restless: 0 };
   const known = new Set<string>(); // the search comes by schedules again when it has learnt something
@@ -60,7 +85,7 @@ function lead(mem: Memory, session: Session, toy: Toy, wanted: Exploration): Exp
     const schedule = JSON.stringify(session.turns());
     if (known.has(schedule)) continue;
     known.add(schedule);
-    const shown = kind === "done" ? programs[program].show(toy) : kind;
+    const shown = kind === "done" ? program.show(toy) : kind;
     found.shown[shown] = (found.shown[shown] ?? 0) + 1;
     if (message !== undefined) found.messages[shown] ??= message;
     if (kind === "done" && locks() !== atRest) found.restless += 1;

@@ -5,16 +5,6 @@ import { complete, Completion, completeAll, waitForCompletion } from "../../src/
 import { groupLockFor, GroupMutex, groupUnlock } from "../../src/locks/group.ts";
 import { Mutex, mutexLock, mutexTryLock, mutexUnlock } from "../../src/locks/mutex.ts";
 import {
-  downgradeWrite,
-  downRead,
-  downReadTry,
-  downWrite,
-  downWriteTry,
-  RwSem,
-  upRead,
-  upWrite,
-} from "../../src/locks/rwsem.ts";
-import {
   giveAndClose,
   giveUnlessLast,
   openReferences,
@@ -39,7 +29,6 @@ import { embed, quiet, struct, u32, type ViewOf } from "../../src/machine/struct
 export const Stress = struct("lock_stress", {
   spin: embed(SpinLock),
   mutex: embed(Mutex),
-  sem: embed(RwSem),
   seq: embed(SeqCount),
   ping: embed(Completion),
   pong: embed(Completion),
@@ -63,7 +52,7 @@ const SECOND = Stress.offset("second");
 const stress = (mem: Memory, at: number): ViewOf<typeof Stress> => Stress.of(mem, at);
 
 /** Every 16th time takes some microseconds. */
-function dawdle(it: ViewOf<typeof Stress>, round: number): void {
+export function dawdle(it: Pick<ViewOf<typeof Stress>, "stop">, round: number): void {
   if (round % 16 === 0) for (let i = 0; i < 500; i++) it.stop.load();
 }
 
@@ -110,126 +99,6 @@ export function countUnlocked(mem: Memory, at: number, rounds: number): void {
     dawdle(it, i);
     it.first = seen + 1;
   }
-}
-
-export function write(mem: Memory, at: number, rounds: number): void {
-  const it = stress(mem, at);
-  for (let i = 0; i < rounds; i++) {
-    downWrite(it.sem);
-    it.first += 1;
-    dawdle(it, i);
-    it.second += 1;
-    upWrite(it.sem);
-  }
-}
-
-/** Returns how many of its reads were torn. */
-export function read(mem: Memory, at: number, rounds: number): number {
-  const it = stress(mem, at);
-  let torn = 0;
-  for (let i = 0; i < rounds; i++) {
-    downRead(it.sem);
-    const first = it.first;
-    dawdle(it, i);
-    if (it.second !== first) torn++;
-    upRead(it.sem);
-  }
-  return torn;
-}
-
-/** The same pair through the tries; returns [writes, torn reads]. */
-export function tryBoth(mem: Memory, at: number, rounds: number): [number, number] {
-  const it = stress(mem, at);
-  let [writes, torn] = [0, 0];
-  for (let i = 0; i < rounds; i++) {
-    if (downWriteTry(it.sem)) {
-      it.first += 1;
-      dawdle(it, i);
-      it.second += 1;
-      writes++;
-      upWrite(it.sem);
-    }
-    if (!downReadTry(it.sem)) continue;
-    if (it.first !== it.second) torn++;
-    upRead(it.sem);
-  }
-  return [writes, torn];
-}
-
-/** Writes, keeps the read side, and returns how often another write came in between. */
-export function writeThenRead(mem: Memory, at: number, rounds: number): number {
-  const it = stress(mem, at);
-  let overtaken = 0;
-  for (let i = 0; i < rounds; i++) {
-    downWrite(it.sem);
-    it.first += 1;
-    it.second += 1;
-    const mine = it.first;
-    downgradeWrite(it.sem);
-    dawdle(it, i);
-    if (it.first !== mine || it.second !== mine) overtaken++;
-    upRead(it.sem);
-  }
-  return overtaken;
-}
-
-/** Has the read side while the partner has it too: neither leaves before both are in. */
-export function meetAsFirst(mem: Memory, at: number, rounds: number): void {
-  meet(stress(mem, at), rounds, "ping", "pong");
-}
-
-export function meetAsSecond(mem: Memory, at: number, rounds: number): void {
-  meet(stress(mem, at), rounds, "pong", "ping");
-}
-
-function meet(
-  it: ViewOf<typeof Stress>,
-  rounds: number,
-  mine: "ping" | "pong",
-  other: "ping" | "pong",
-): void {
-  for (let i = 0; i < rounds; i++) {
-    downRead(it.sem);
-    complete(it[mine]);
-    waitForCompletion(it[other]);
-    upRead(it.sem);
-  }
-}
-
-/** A stream of reads, until `stop`; says after the first that it flows. */
-export function readUntilStopped(mem: Memory, at: number): void {
-  const it = stress(mem, at);
-  for (let i = 0; it.stop.load() === 0; i++) {
-    downRead(it.sem);
-    dawdle(it, 0);
-    upRead(it.sem);
-    if (i === 0) complete(it.ping);
-  }
-}
-
-export function writeUntilStopped(mem: Memory, at: number): void {
-  const it = stress(mem, at);
-  for (let i = 0; it.stop.load() === 0; i++) {
-    downWrite(it.sem);
-    dawdle(it, 0);
-    upWrite(it.sem);
-    if (i === 0) complete(it.ping);
-  }
-}
-
-/** Writes while three streams flow, then stops them. */
-export function writeThenStop(mem: Memory, at: number, rounds: number): void {
-  const it = stress(mem, at);
-  for (let i = 0; i < 3; i++) waitForCompletion(it.ping);
-  write(mem, at, rounds);
-  it.stop.store(1);
-}
-
-export function readThenStop(mem: Memory, at: number, rounds: number): void {
-  const it = stress(mem, at);
-  for (let i = 0; i < 3; i++) waitForCompletion(it.ping);
-  read(mem, at, rounds);
-  it.stop.store(1);
 }
 
 export function writeSequence(mem: Memory, at: number, rounds: number): void {

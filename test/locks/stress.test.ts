@@ -9,7 +9,6 @@ import { initLockdep } from "../../src/locks/lockdep.ts";
 import { initGroupMutex } from "../../src/locks/group.ts";
 import { initMutex } from "../../src/locks/mutex.ts";
 import { closeReferences } from "../../src/locks/references.ts";
-import { initRwSem } from "../../src/locks/rwsem.ts";
 import { initSeqCount } from "../../src/locks/seqcount.ts";
 import { initSpinLock } from "../../src/locks/spinlock.ts";
 import { allocate, createMemory, header } from "../../src/machine/layout.ts";
@@ -44,7 +43,6 @@ describe.each([
     it = Stress.of(mem, allocate(mem, Stress));
     initSpinLock(it.spin, LockClass["pagePool.lock"]);
     initMutex(it.mutex, LockClass["sb.allocMutex"]);
-    initRwSem(it.sem, LockClass["inode.rwsem"]);
     initSeqCount(it.seq);
     initGroupMutex(it.group, LockClass["journal.commitMutex"], -3);
     it.round.store(-2);
@@ -74,47 +72,6 @@ describe.each([
     const got = await run(["countWhenFree", "countWhenFree", "countInMutex", "countInMutex"], 20_000);
     expect(it.first).toBe(Number(got[0]) + Number(got[1]) + 40_000);
     expectAtRest(it.mutex, 1);
-  });
-
-  test("no update is lost under the write side of an rwsem, and no reader sees half of one", async () => {
-    const torn = await run(["write", "write", "read", "read"], 20_000);
-    expect([it.first, it.second]).toEqual([40_000, 40_000]);
-    expect(torn.slice(2)).toEqual([0, 0]);
-    expectAtRest(it.sem, 2);
-  });
-
-  test("the tries of an rwsem exclude like the sides they try", async () => {
-    const results = await run(["tryBoth", "tryBoth", "write", "read"], 10_000);
-    const [one, two] = results as [number, number][];
-    expect(it.first).toBe((one?.[0] ?? 0) + (two?.[0] ?? 0) + 10_000);
-    expect(it.second).toBe(it.first);
-    expect([one?.[1], two?.[1], results[3]]).toEqual([0, 0, 0]);
-    expectAtRest(it.sem, 2);
-  });
-
-  test("after a downgrade nobody else has written before the read side is given up", async () => {
-    const overtaken = await run(["writeThenRead", "writeThenRead", "write", "read"], 10_000);
-    expect([overtaken[0], overtaken[1], overtaken[3]]).toEqual([0, 0, 0]);
-    expect([it.first, it.second]).toEqual([30_000, 30_000]);
-    expectAtRest(it.sem, 2);
-  });
-
-  test("two readers have an rwsem at the same time", async () => {
-    await run(["meetAsFirst", "meetAsSecond"], 500);
-    expectAtRest(it.sem, 2);
-  });
-
-  test("streams of readers do not starve a writer", async () => {
-    const stream = "readUntilStopped";
-    await run([stream, stream, stream, "writeThenStop"], 500);
-    expect(it.first).toBe(500);
-    expectAtRest(it.sem, 2);
-  });
-
-  test("streams of writers do not starve a reader", async () => {
-    const stream = "writeUntilStopped";
-    await run([stream, stream, stream, "readThenStop"], 500);
-    expectAtRest(it.sem, 2);
   });
 
   test.each([

@@ -16,10 +16,12 @@ import {
 } from "../../src/machine/layout.ts";
 import { GIB, MIB } from "../../src/machine/limits.ts";
 import { Memory, PAGE_SIZE } from "../../src/machine/memory.ts";
-import { atomic, bytes, embed, struct, u32, u8 } from "../../src/machine/struct.ts";
+import { array, atomic, bytes, embed, linePair, struct, u32, u8 } from "../../src/machine/struct.ts";
 
 const Lock = struct("layout_test_lock", { count: atomic, owner: u32 });
 const Thing = struct("layout_test_thing", { number: u32, name: bytes(5), flag: u8, lock: embed(Lock) });
+const Own = struct("layout_test_own", { line: linePair, word: u32 });
+const Table = struct("layout_test_table", { count: u32, own: array(Own, 3) });
 
 test("a machine of the wrong size is refused before anything is allocated", () => {
   for (const size of [0, 1 * MIB - 1, 2 * GIB + 1, Number.NaN]) {
@@ -68,6 +70,8 @@ test("allocations never overlap, and each starts a cache line of its own", () =>
     expect(at).toBeGreaterThanOrEqual(end);
     end = at + strideOf(Thing) * count;
   }
+  allocate(mem, Thing);
+  expect(allocate(mem, Own) % 128).toBe(0);
   const [first, second] = [allocateControl(mem, 1), allocateControl(mem, 65)];
   expect([second - first, allocateControl(mem, 1) - second]).toEqual([64, 128]);
 });
@@ -82,15 +86,18 @@ test("a full slab, control area or table of objects is a bug", () => {
   expect(() => allocate(other, Lock)).toThrow("the objects table is full");
 });
 
-test("an address in the slab is named by object, index and field, through embedded structs", () => {
+test("an address in the slab is named by object, index and field, through structs inside and arrays of them", () => {
   const mem = createMemory(1 * MIB);
   const one = Thing.of(mem, allocate(mem, Thing));
   const many = allocate(mem, Lock, 4);
   const third = Lock.of(mem, many + 3 * strideOf(Lock));
+  const table = Table.of(mem, allocate(mem, Table));
   expect(place(mem, one.lock.at)).toBe("layout_test_thing.lock.count");
   expect(place(mem, one.lock.at + 4)).toBe("layout_test_thing.lock.owner");
   expect(place(mem, one.name + 4)).toBe("layout_test_thing.name");
   expect(place(mem, third.count.at)).toBe("layout_test_lock#3.count");
+  expect(place(mem, table.own[2]?.at ?? 0)).toBe("layout_test_table.own#2.word");
+  expect(place(mem, (table.own[1]?.at ?? 0) + 64)).toBe("layout_test_table.own#1");
 });
 
 test("an address between fields or between objects claims no field", () => {

@@ -2,10 +2,12 @@ import { describe, expect, test } from "vitest";
 import { Op, runAs } from "../../src/machine/cpu.ts";
 import { Memory } from "../../src/machine/memory.ts";
 import {
+  array,
   atomic,
   bytes,
   embed,
   f64,
+  linePair,
   quiet,
   struct,
   structById,
@@ -101,6 +103,17 @@ describe("views", () => {
     expect(mem.u32[(AT + 32) >>> 2]).toBe(9);
     expect(view.inner).toBe(view.inner);
     expect(view.cell).toBe(view.cell);
+  });
+
+  test("an array of structs lies one after another, each as aligned as it asks, and its views are made once", () => {
+    const Line = struct("struct_test_line", { line: linePair, word: u32, cell: atomic });
+    const Lines = struct("struct_test_lines", { count: u32, lines: array(Line, 3) });
+    expect([Lines.offset("lines"), Lines.size, Lines.align]).toEqual([128, 4 * 128, 128]);
+    const mem = memory();
+    const view = Lines.of(mem, AT);
+    expect(view.lines.map(({ at }) => at - AT)).toEqual([128, 256, 384]);
+    expect(view.lines[2]?.cell).toBe(view.lines[2]?.cell);
+    expect(() => ((view as { lines: unknown }).lines = [])).toThrow("lines is not a plain field");
   });
 
   test("what has operations cannot be assigned", () => {

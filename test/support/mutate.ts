@@ -90,8 +90,11 @@ export function writeMutant(design: string, change: Change, module = `designs/${
   return { path, remove: () => rmSync(folder, { recursive: true }) };
 }
 
-function absolute(text: string, module: string): string {
-  const base = new URL(`${module}.js`, XIP);
+const absolute = (text: string, module: string): string =>
+  withAbsoluteImports(text, new URL(`${module}.js`, XIP));
+
+/** The compiled text of a module at `base`, to be loaded from somewhere else. */
+export function withAbsoluteImports(text: string, base: URL): string {
   return text
     .replace(/from "(\.[^"]+)"/g, (_, relative: string) => `from "${new URL(relative, base).href}"`)
     .replace(/^\/\/# sourceMappingURL.*$/m, "");

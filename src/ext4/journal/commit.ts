@@ -20,9 +20,9 @@ import { Writer } from "../../machine/pmem/log.ts";
 import { clearPages } from "../../machine/pmem/page-set.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { note, Note } from "../../machine/trace.ts";
-import { leafLock, leafUnlock } from "../../locks/leaf.ts";
+import { leafLock, leafUnlock } from "../../locks/owner.ts";
 import { groupLock, groupLockFor, groupUnlock } from "../../locks/group.ts";
-import { downWrite, upWrite } from "../../locks/rwsem.ts";
+import { percpuDownWrite, percpuUpWrite } from "../../locks/percpu-rwsem.ts";
 import {
   bufferAt,
   bufferCache,
@@ -84,7 +84,7 @@ function hasChanges(journal: Journal): boolean {
 /** Commits the running transaction.  commitMutex is held. */
 function commitRunning(sb: SuperBlock, journal: Journal): number {
   const { mem } = sb;
-  downWrite(journal.sem);
+  percpuDownWrite(journal.sem);
   // With the first transaction, not with the mount: who only reads writes nothing.
   if (journal.empty !== 0) writeNeedsRecovery(sb, true);
   const buffers = sealed(sb);
@@ -92,13 +92,13 @@ function commitRunning(sb: SuperBlock, journal: Journal): number {
   const need = logBlocks(journal, buffers.length, journal.revoked.count);
   if (need > journal.free) {
     const error = abortJournal(sb, Errno.ENOSPC);
-    upWrite(journal.sem);
+    percpuUpWrite(journal.sem);
     return error;
   }
   const descriptors = close(cursor, buffers);
   journal.free -= need;
   const due = isCheckpointDue(journal);
-  if (!due) upWrite(journal.sem);
+  if (!due) percpuUpWrite(journal.sem);
   writeDescriptors(cursor, descriptors);
   writeCommitBlock(cursor);
   fence(mem);
@@ -108,7 +108,7 @@ function commitRunning(sb: SuperBlock, journal: Journal): number {
   if (!due) return 0;
   checkpoint(sb);
   advanceTail(sb, journal, false);
-  upWrite(journal.sem);
+  percpuUpWrite(journal.sem);
   return 0;
 }
 
@@ -135,7 +135,7 @@ function close(cursor: LogCursor, buffers: readonly Buffer[]): Descriptor[] {
 
 function writeInPlace(sb: SuperBlock, journal: Journal): number {
   const { mem } = sb;
-  downWrite(journal.sem);
+  percpuDownWrite(journal.sem);
   const buffers = sealed(sb);
   for (const buffer of buffers) {
     writeHome(sb, buffer.block, buffer.data, Writer.checkpoint);
@@ -143,7 +143,7 @@ function writeInPlace(sb: SuperBlock, journal: Journal): number {
   }
   fence(mem);
   if (buffers.length > 0) note(mem, Note.commit, buffers.length);
-  upWrite(journal.sem);
+  percpuUpWrite(journal.sem);
   return 0;
 }
 
@@ -173,13 +173,13 @@ export function freeze(sb: SuperBlock): number {
   const journal = journalOf(sb.mem);
   if (result < 0 || journal.length === 0) return result;
   groupLock(journal.commitMutex);
-  downWrite(journal.sem);
+  percpuDownWrite(journal.sem);
   if (journal.empty === 0) {
     checkpoint(sb);
     advanceTail(sb, journal, true);
   }
   writeNeedsRecovery(sb, false);
-  upWrite(journal.sem);
+  percpuUpWrite(journal.sem);
   groupUnlock(journal.commitMutex, journal.running - 1);
   return 0;
 }

@@ -20,7 +20,7 @@
 import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { addTo } from "../../locks/references.ts";
-import { downRead, upRead } from "../../locks/rwsem.ts";
+import { percpuDownRead, percpuUpRead } from "../../locks/percpu-rwsem.ts";
 import {
   bufferCache,
   dropBuffer,
@@ -81,12 +81,12 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   if (credits > limit >>> 1) return -Errno.ENOSPC;
   const given = needsHeld(sb, credits) ? commit(sb) : 0;
   if (given < 0) return given;
-  downRead(journal.sem);
+  percpuDownRead(journal.sem);
   while (!promise(journal, cache, limit, credits)) {
-    upRead(journal.sem);
+    percpuUpRead(journal.sem);
     const result = commit(sb);
     if (result < 0) return result;
-    downRead(journal.sem);
+    percpuDownRead(journal.sem);
   }
   handle.depth = 1;
   handle.credits = credits;
@@ -104,7 +104,7 @@ export function journalStop(handle: Handle): number {
   // A stopped handle leaves no trace of what it was: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
-  upRead(journal.sem);
+  percpuUpRead(journal.sem);
   return 0;
 }
 

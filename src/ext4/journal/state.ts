@@ -29,16 +29,16 @@ import {
 import { TASK_SLOTS } from "../../machine/limits.ts";
 import { PAGE_SIZE, type Memory } from "../../machine/memory.ts";
 import { initPageSet, PageSet } from "../../machine/pmem/page-set.ts";
-import { cacheLine, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
+import { embed, linePair, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { GroupMutex, initGroupMutex } from "../../locks/group.ts";
 import { Counter } from "../../locks/references.ts";
-import { initRwSem, RwSem } from "../../locks/rwsem.ts";
+import { initPercpuRwSem, PercpuRwSem } from "../../locks/percpu-rwsem.ts";
 
 const Journal = struct("journal", {
-  sem: embed(RwSem),
+  sem: embed(PercpuRwSem),
   promised: embed(Counter), // credits of running handles
-  logLine: cacheLine, // every handle changes what stands above
+  logLine: linePair, // every handle changes what stands above
   length: u32, // blocks of the journal; 0: the file system has none
   first: u32, // of the ring
   incompat: u32, // features of its format
@@ -66,7 +66,7 @@ export const MAX_PLACES = 64;
 
 /** The handle of a task, which alone uses it; running while `depth` is not 0. */
 export const Handle = struct("handle", {
-  line: cacheLine,
+  line: linePair,
   depth: u32,
   credits: u32, // blocks it may still change
   asked: u32, // credits at the start
@@ -78,7 +78,7 @@ export function initJournal(mem: Memory): void {
   setRoot(mem, Root.journal, allocate(mem, Journal));
   setRoot(mem, Root.handles, allocate(mem, Handle, TASK_SLOTS));
   const journal = journalOf(mem);
-  initRwSem(journal.sem, LockClass["journal.sem"]);
+  initPercpuRwSem(journal.sem, LockClass["journal.sem"]);
   initGroupMutex(journal.commitMutex, LockClass["journal.commitMutex"], 0);
   journal.placesAt = allocate(mem, Place, MAX_PLACES);
   journal.scratchAt = allocateControl(mem, 2 * PAGE_SIZE);
