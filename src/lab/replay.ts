@@ -45,6 +45,20 @@ export interface ReplayResult {
  * design, `ScheduleMisfit` (one of them) when the scenario has changed too much, otherwise as `explore` does.
  */
 export async function replay(
+  scenario: string | Scenario | undefined,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  const crews = new Crews();
+  try {
+    return await replayWith(crews, scenario, options);
+  } finally {
+    await crews.close();
+  }
+}
+
+/** The same with threads that the caller keeps for more. */
+export async function replayWith(
+  crews: Crews,
   given: string | Scenario | undefined,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
@@ -62,17 +76,12 @@ export async function replay(
   const scenario = withKjournald(loaded, machine);
   const turns = turnsOf(schedule, taskNames(scenario));
   const times = wholeNumber("times", options.times ?? 1, 1, 1_000_000);
-  const crews = new Crews();
-  try {
-    const jobs = new Jobs<ShardReport>(crews, options);
-    const work = shardOf(scenario, design, machine, workOf(schedule, turns, times));
-    const [done] = await jobs.run([work], () => false);
-    if (done?.report === undefined)
-      return { reproduced: false, runs: 0, broken: 0, warning: "the replay was stopped before its end" };
-    return resultOf(schedule, done.report);
-  } finally {
-    await crews.close();
-  }
+  const jobs = new Jobs<ShardReport>(crews, options);
+  const work = shardOf(scenario, design, machine, workOf(schedule, turns, times));
+  const [done] = await jobs.run([work], () => false);
+  if (done?.report === undefined)
+    return { reproduced: false, runs: 0, broken: 0, warning: "the replay was stopped before its end" };
+  return resultOf(schedule, done.report);
 }
 
 /** A schedule with a power failure has nothing but that looked at. */

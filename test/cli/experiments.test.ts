@@ -324,7 +324,8 @@ describe("stress", () => {
   });
 });
 
-describe("Ctrl-C", () => {
+// Both wait until there is something to interrupt: beside each other.
+describe.concurrent("Ctrl-C", () => {
   const endless = [
     "explore",
     "two-writers",

@@ -5,7 +5,6 @@
 
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { explore } from "../../src/index.ts";
 import { knownBlock, lookUp } from "../../src/ext4/map.ts";
 import { findExtent } from "../../src/ext4/extents/find.ts";
 import { State } from "../../src/ext4/extents/extent.ts";
@@ -18,6 +17,7 @@ import type { Sys } from "../../src/syscalls/sys.ts";
 import type { Design } from "../../src/xip/design.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import { bootKernel, codeOf, type Kernel } from "../support/kernel.ts";
+import { explore } from "../support/kept.ts";
 
 const BLOCKS = 12;
 const design = designs.get("dax-6.1") as Design;

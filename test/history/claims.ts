@@ -1,16 +1,10 @@
 // What a test of a historical bug asserts: who breaks which promise, and who keeps all.
 
 import { fileURLToPath } from "node:url";
-import { afterAll, expect } from "vitest";
-import { replay, type PromiseName, type Violation } from "../../src/index.ts";
-import { crashWith } from "../../src/lab/crash.ts";
-import { exploreWith } from "../../src/lab/explore.ts";
-import { Crews } from "../../src/lab/host/crews.ts";
+import { expect } from "vitest";
+import type { PromiseName, Violation } from "../../src/index.ts";
+import { crash, explore, replay } from "../support/kept.ts";
 import { writeMutant, type Change } from "../support/mutate.ts";
-
-/** Threads for all searches of a file: they have compiled the kernel. */
-const crews = new Crews();
-afterAll(async () => crews.close());
 
 /** A scenario that stands beside the tests of history, by its name. */
 export const besides = (name: string): string =>
@@ -26,7 +20,7 @@ export async function breaks(
   promise: PromiseName,
   options: { lockdep?: 0 | 1 } = {},
 ): Promise<Violation> {
-  const { violation } = await exploreWith(crews, scenario, { design, strategy: "exhaustive", options });
+  const { violation } = await explore(scenario, { design, strategy: "exhaustive", options });
   if (violation === undefined) throw new Error(`${design} keeps every promise in ${scenario}`);
   expect(violation.promise, violation.message).toBe(promise);
   const { schedule, story } = violation;
@@ -40,7 +34,7 @@ export async function breaks(
 
 /** The design keeps every promise in every schedule with at most so many preemptions. */
 export async function survives(design: string, scenario: string, preemptions = 2): Promise<void> {
-  const found = await exploreWith(crews, scenario, { design, strategy: "exhaustive", preemptions });
+  const found = await explore(scenario, { design, strategy: "exhaustive", preemptions });
   expect(found.violation?.message).toBe(undefined);
   expect(found.complete).toBe(true);
 }
@@ -52,7 +46,7 @@ export async function breaksInCrash(
   promise: PromiseName,
   preemptions = 0,
 ): Promise<Violation> {
-  const { violation } = await crashWith(crews, scenario, { design, preemptions, workers: 1 });
+  const { violation } = await crash(scenario, { design, preemptions, workers: 1 });
   if (violation === undefined) throw new Error(`${design} keeps every promise in ${scenario}`);
   expect(violation.promise, violation.message).toBe(promise);
   const { schedule, story } = violation;
@@ -69,7 +63,7 @@ export async function survivesCrash(
   complete: boolean,
   preemptions = 0,
 ): Promise<void> {
-  const found = await crashWith(crews, scenario, { design, preemptions, workers: 1 });
+  const found = await crash(scenario, { design, preemptions, workers: 1 });
   expect(found.violation?.message).toBe(undefined);
   expect(found.finished).toBe(true);
   expect(found.complete).toBe(complete);

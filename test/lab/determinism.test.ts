@@ -2,7 +2,7 @@
 // scenario and in random schedules of a larger one, under a design that loses data and under the sound one.
 
 import { describe, expect, test } from "vitest";
-import { explore } from "../../src/index.ts";
+import { explore } from "../support/kept.ts";
 
 describe.each(["ext4-xip-inline", "ext4-xip-serialized"])("%s", (design) => {
   test("no schedule with at most one preemption of a store beside a truncate differs from itself", async () => {

@@ -14,6 +14,7 @@ import {
   type ExploreResult,
 } from "../../src/index.ts";
 import { Crews } from "../../src/lab/host/crews.ts";
+import * as kept from "../support/kept.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}.js`, import.meta.url));
 const SERIALIZED = "ext4-xip-serialized";
@@ -25,7 +26,7 @@ async function broken(
   design: string,
   more: Partial<ExploreOptions> = {},
 ): Promise<[string, string]> {
-  const { violation } = await explore(scenario, { design, strategy: "exhaustive", ...more });
+  const { violation } = await kept.explore(scenario, { design, strategy: "exhaustive", ...more });
   return [violation?.promise ?? "held", violation?.message ?? ""];
 }
 
@@ -52,7 +53,7 @@ const begun = (): never => {
 
 const once = async (): Promise<unknown> => {
   const options = { design: INLINE, strategy: "random" as const, seed: 11, workers: 1 };
-  const { runs, violation } = await explore("write-beside-load", options);
+  const { runs, violation } = await kept.explore("write-beside-load", options);
   return [runs, violation];
 };
 
@@ -98,11 +99,15 @@ describe("the inline proposal, a write beside a read", () => {
     const { schedule = "" } = found.violation ?? {};
     const [version, , scenario, options, scheme] = schedule.split("/");
     const sound = [version, SERIALIZED, scenario, options, scheme, schedule.split("/")[5]].join("/");
-    const other = await replay(undefined, { schedule: sound });
+    const other = await kept.replay(undefined, { schedule: sound });
     expect(other.reproduced).toBe(false);
     expect(other.warning).toMatch(/steps are not those/);
     const calm = [version, INLINE, scenario, options, scheme, "end"].join("/");
-    expect(await replay(undefined, { schedule: calm })).toEqual({ reproduced: false, runs: 1, broken: 0 });
+    expect(await kept.replay(undefined, { schedule: calm })).toEqual({
+      reproduced: false,
+      runs: 1,
+      broken: 0,
+    });
   });
 
   test("a schedule that does not fit is refused with what is wrong", async () => {
@@ -119,7 +124,7 @@ describe("the inline proposal, a write beside a read", () => {
 
 describe("verdicts", () => {
   test("the serialized design holds in every schedule with at most two preemptions, and that is complete", async () => {
-    const result = await explore("write-beside-read", { design: SERIALIZED, strategy: "exhaustive" });
+    const result = await kept.explore("write-beside-read", { design: SERIALIZED, strategy: "exhaustive" });
     expect(result.violation).toBe(undefined);
     expect(result.complete).toBe(true);
     expect(result.schedules).toBeGreaterThan(100);
@@ -282,7 +287,7 @@ describe("what ends an exploration", () => {
 describe("determinism", () => {
   test("every schedule of a scenario, run twice, makes the same steps and the same state", async () => {
     for (const strategy of ["random", "pct"] as const) {
-      const result = await explore("split-in-three", {
+      const result = await kept.explore("split-in-three", {
         design: SERIALIZED,
         strategy,
         runs: 150,
@@ -332,11 +337,11 @@ test("a matrix has a cell for each scenario and design, also for what cannot be 
 test("pct says with which probability one run meets a bug of its depth, and nobody else does", async () => {
   const asked = { design: SERIALIZED, strategy: "pct", runs: 40, workers: 1 } as const;
   const steps = async (depth: number): Promise<number> => {
-    const { bound } = await explore("two-readers", { ...asked, depth });
+    const { bound } = await kept.explore("two-readers", { ...asked, depth });
     return 1 / (bound ?? 0) / 2;
   };
   // One in as many as there are tasks; for each further event one in as many as there are steps.
   expect(await steps(1)).toBe(1);
   expect(await steps(2)).toBeGreaterThan(20);
-  expect((await explore("two-readers", { ...asked, strategy: "random" })).bound).toBe(undefined);
+  expect((await kept.explore("two-readers", { ...asked, strategy: "random" })).bound).toBe(undefined);
 });

@@ -67,7 +67,8 @@ test("the death of the lead ends the job too", async () => {
   expect(await failure(2, toyJob(["exits", "increment"]))).toMatchObject({ kind: "died", task: 0 });
 });
 
-test("a task that loops without steps is found stuck, and its thread is terminated", async () => {
+// The next two wait for the grace time of a halted thread: beside each other.
+test.concurrent("a task that loops without steps is found stuck, and its thread is terminated", async () => {
   const crew = new Crew(2);
   const job = toyJob(["increment", "loops"], { patience: 300 });
   await expect(crew.run(job)).rejects.toMatchObject({ kind: "stuck", task: 1 });
@@ -76,7 +77,7 @@ test("a task that loops without steps is found stuck, and its thread is terminat
   await crew.close();
 });
 
-test("so it is when the machine is halted for another reason", async () => {
+test.concurrent("so it is when the machine is halted for another reason", async () => {
   const crew = new Crew(2);
   const abort = new AbortController();
   const job = toyJob(["increment", "loops"], { signal: abort.signal });

@@ -2,7 +2,6 @@
 // that made the block its file's is not durable.  With MAP_SYNC a fault commits before the page may be stored to.
 
 import { describe, expect, it, test } from "vitest";
-import { crash } from "../../src/index.ts";
 import { mount } from "../../src/ext4/mount/mount.ts";
 import { PowerFailures } from "../../src/machine/pmem/crash.ts";
 import { startLog } from "../../src/machine/pmem/log.ts";
@@ -13,6 +12,7 @@ import { Sys } from "../../src/syscalls/sys.ts";
 import { designs } from "../../src/xip/designs/index.ts";
 import type { Design } from "../../src/xip/design.ts";
 import { bootKernel, codeOf } from "../support/kernel.ts";
+import { crash } from "../support/kept.ts";
 import { imageOf } from "../support/machine.ts";
 import { replacing, writeMutant } from "../support/mutate.ts";
 import storeAndFlush from "./scenarios/store-and-flush.ts";

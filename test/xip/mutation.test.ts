@@ -3,22 +3,17 @@
 // The mutants run without lockdep, so that what is found are races and not assertions that a lock is held;
 // but for those that say so.
 
-import { afterAll, expect, test } from "vitest";
-import { exploreWith } from "../../src/lab/explore.ts";
-import { Crews } from "../../src/lab/host/crews.ts";
+import { expect, test } from "vitest";
+import { explore } from "../support/kept.ts";
 import { bodiesOf, compiledText, writeMutant, type Change } from "../support/mutate.ts";
 import { mutants } from "./mutants.ts";
 
 const DESIGN = "ext4-xip-serialized";
 
-/** Threads for all searches: they have compiled the kernel. */
-const crews = new Crews();
-afterAll(async () => crews.close());
-
 test.each(mutants)("without $without, $scenario breaks $breaks", async (mutant) => {
   const { path, remove } = writeMutant(DESIGN, mutant.change, mutant.module);
   try {
-    const { violation } = await exploreWith(crews, mutant.scenario, {
+    const { violation } = await explore(mutant.scenario, {
       design: path,
       strategy: "exhaustive",
       preemptions: 2,

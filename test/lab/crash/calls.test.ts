@@ -1,15 +1,12 @@
 // What states after power failures say of calls, and that it does not matter how many machines look at them.
 
-import { afterAll, expect, test } from "vitest";
-import { crashWith, type CrashOptions, type CrashResult } from "../../../src/lab/crash.ts";
-import { Crews } from "../../../src/lab/host/crews.ts";
+import { expect, test } from "vitest";
+import type { CrashOptions, CrashResult } from "../../../src/lab/crash.ts";
+import { crash } from "../../support/kept.ts";
 import overwrites from "./scenarios/overwrites.ts";
 
-const crews = new Crews();
-afterAll(async () => crews.close());
-
 test("a word is written whole, two lines are not; after fsync one state is left", async () => {
-  const { calls, complete, recovered } = await crashWith(crews, overwrites, {
+  const { calls, complete, recovered } = await crash(overwrites, {
     design: "dax-6.1",
     workers: 1,
   });
@@ -34,7 +31,7 @@ test.each<[string, CrashOptions]>([
 ])("%s, %j: one machine and two find and count the same", async (scenario, options) => {
   const found: Omit<CrashResult, "elapsed">[] = [];
   for (const workers of [1, 2]) {
-    const { elapsed: _elapsed, ...rest } = await crashWith(crews, scenario, { ...options, workers });
+    const { elapsed: _elapsed, ...rest } = await crash(scenario, { ...options, workers });
     found.push(rest);
   }
   expect(found[0]?.states).toBeGreaterThan(50);

@@ -1,21 +1,18 @@
 // Power failures, found, told and replayed.
 
-import { afterAll, expect, test } from "vitest";
-import { crash, crashScenarios, designs, explore, replay, type PromiseName } from "../../../src/index.ts";
-import { crashWith } from "../../../src/lab/crash.ts";
-import { Crews } from "../../../src/lab/host/crews.ts";
+import { expect, test } from "vitest";
+import * as library from "../../../src/index.ts";
+import { crashScenarios, designs, type PromiseName } from "../../../src/index.ts";
+import { crash, explore } from "../../support/kept.ts";
 import largeFile from "../fixtures/large-file.ts";
 
-const crews = new Crews();
-afterAll(async () => crews.close());
-
 test("the proposal converts before the data is durable: stale bytes after a failure, and the text replays", async () => {
-  const result = await crash("write-and-sync", { design: "ext4-xip-inline" });
+  const result = await library.crash("write-and-sync", { design: "ext4-xip-inline" });
   expect(result.violation?.promise).toBe("no-stale-data");
   expect(result.violation?.story).toContain("Lost when the power failed");
   expect(result.states).toBeGreaterThan(0);
   const { schedule = "" } = result.violation ?? {};
-  const again = await replay(undefined, { schedule, times: 20 });
+  const again = await library.replay(undefined, { schedule, times: 20 });
   expect(again.warning).toBe(undefined);
   expect(again.broken).toBe(20);
   expect(again.violation?.story).toBe(result.violation?.story);
@@ -55,7 +52,7 @@ const FLUSHES = new Set(["ext4-xip-serialized", "dax-4.9", "dax-6.1"]);
 
 test.each([...crashScenarios.keys()])("%s does under each design what it did in history", async (name) => {
   const cells = [...designs.keys()].map(async (design) => {
-    const { violation, points, states, flushes } = await crashWith(crews, name, { design, workers: 1 });
+    const { violation, points, states, flushes } = await crash(name, { design, workers: 1 });
     expect(violation?.promise, violation?.message ?? `${design} keeps every promise`).toBe(
       history[name]?.[design],
     );
@@ -90,8 +87,8 @@ test("with caches that are saved when the power fails the proposal's first write
 
 test("failures during recovery lose nothing, either, and are counted apart", async () => {
   const options = { design: "ext4-xip-serialized", workers: 1 };
-  const once = await crashWith(crews, "rename-over", options);
-  const { nested, violation, ...rest } = await crashWith(crews, "rename-over", { ...options, nested: true });
+  const once = await crash("rename-over", options);
+  const { nested, violation, ...rest } = await crash("rename-over", { ...options, nested: true });
   expect(violation?.message).toBe(undefined);
   expect(once.nested).toBe(undefined);
   expect({ ...rest, elapsed: 0 }).toEqual({ ...once, elapsed: 0 });
@@ -104,10 +101,10 @@ test("the power fails in a schedule that explore has printed, and in no other", 
   const design = "ext4-xip-v2";
   const { violation } = await explore("sync-beside-write", { design, strategy: "exhaustive" });
   const schedule = violation?.schedule ?? "";
-  const preempted = await crashWith(crews, "sync-beside-write", { design, schedule, workers: 1 });
+  const preempted = await crash("sync-beside-write", { design, schedule, workers: 1 });
   expect(preempted).toMatchObject({ runs: 1, finished: true });
   // Without preemption the writer comes first, and its write is lost.
-  const first = await crashWith(crews, "sync-beside-write", { design, workers: 1 });
+  const first = await crash("sync-beside-write", { design, workers: 1 });
   expect(first.violation?.promise).toBe("no-lost-write");
   expect(preempted.violation).toBe(undefined);
   const other = schedule.replace(/[0-9a-f]{8}(?=\/)/, "00000000");

@@ -2,7 +2,8 @@
 // leaves what no fsync of the writer does.
 
 import { expect, test } from "vitest";
-import { boot, crash, explore, replay, scenario } from "../../../src/index.ts";
+import { boot, scenario } from "../../../src/index.ts";
+import { crash, explore, replay } from "../../support/kept.ts";
 
 const background = { kjournald: 1 };
 

@@ -6,7 +6,6 @@ import { check } from "../../../src/ext4/check/check.ts";
 import { inodesInUse } from "../../../src/ext4/inodes/cache.ts";
 import { ROOT_INODE } from "../../../src/ext4/media/inode.ts";
 import { superBlock } from "../../../src/ext4/super.ts";
-import { explore } from "../../../src/index.ts";
 import { header } from "../../../src/machine/layout.ts";
 import { MIB } from "../../../src/machine/limits.ts";
 import { designs } from "../../../src/xip/designs/index.ts";
@@ -14,6 +13,7 @@ import type { Design } from "../../../src/xip/design.ts";
 import { imageNow } from "../../ext4/model.ts";
 import { e2fsck } from "../../support/e2fsprogs.ts";
 import { bootKernel } from "../../support/kernel.ts";
+import { explore } from "../../support/kept.ts";
 import { startThreads } from "../../support/threads.ts";
 
 const threads = startThreads(2, new URL("./stress-bodies.js", import.meta.url).href);
