@@ -5,7 +5,6 @@
 // is held as long as the inode is in memory.  The root of the extent tree is edited in place there.
 // Fields that tasks use at once, or that must be cheap to reach, have a copy here.
 //
-//   state                 inodeTable.mutex
 //   references            nobody, but for the last one (inodes/cache.ts)
 //   number … rawAt        nobody: set before the inode is found, and constant
 //   size (i_size)         announced by readSize and writeSize; what orders them is the design's affair
@@ -39,7 +38,6 @@ const STORE = Op.store;
 /** Which lock protects which field: see the head of this file. */
 export const Inode = struct("inode", {
   line: cacheLine, // neighbours may be used by different tasks
-  state: u32,
   references: embed(References),
   number: u32,
   generation: u32,

@@ -5,12 +5,12 @@
 //   iput     gives one back; the last one of an inode without links truncates and frees it
 //   takeNew  a place and a reference for an inode that was not there before (new.ts)
 //
-// The references of an inode are counted without a lock: who finds a live place takes one, and looks then whether the
-// inode is still the one of that number.  The last one goes under the mutex, which closes the count.
+// Places are claimed and given up, and references counted, without a lock.  Who finds a live place takes a reference, and
+// looks then whether the inode is still the one of that number.  Who gives the last one back closes the count, and the
+// place is his alone until he makes it free.  A closed one is not found: the number may be read again, or given to a
+// new inode, in another place meanwhile, for all that an inode without references is lies in its buffer.
 //
-// A place is free, live or dying.  A dying one is no longer found: its number may be given to a new inode, in
-// another place, before the place is free.  The inode's number was read from a directory whose rwsem is still
-// held when iget runs, so an inode with a name is never on its way out.
+// The mutex keeps apart those who read an inode in, so that it never has two live places, and protects `kept`.
 //
 // A directory stays in memory when its users have gone, for every path through it asks for it again: the table
 // has a reference of its own to the directories that were read last, a word for each remainder of their numbers.
@@ -19,20 +19,20 @@
 // dcache keeps them.
 //
 // Lock order: directory.rwsem, handle, inodeTable.mutex, buffers.  iput of the last reference starts a handle
-// and takes dataSem: it is called with none of these held.
+// and takes dataSem: it is called with none of these held but a directory's rwsem.
 
 import { Op, step } from "../../machine/cpu.ts";
 import { Errno } from "../../machine/errors.ts";
 import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { MAX_INODES } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
+import { claimSlot, initSlots, nextTaken, releaseSlot, Slots } from "../../machine/pool.ts";
 import { bytes, cacheLine, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import {
   closeReferences,
   giveAndClose,
-  giveReference,
   giveUnlessLast,
   openReferences,
   referencesTo,
@@ -41,7 +41,6 @@ import {
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { freeInode } from "../alloc/inodes.ts";
-import { nextBit, setBits } from "../alloc/bits.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
@@ -70,21 +69,20 @@ import { truncateBlocks } from "../truncate.ts";
 const KEPT = 64;
 
 const InodeTable = struct("inode_table", {
-  mutex: embed(Mutex), // protects which places are in use, and for what: open and closed counts of references
-  used: bytes(MAX_INODES / 8, 4), // a bit for each place that is not free, so that nobody asks all of them
+  mutex: embed(Mutex), // one reads an inode in; changes `kept`
   readLine: cacheLine, // what follows is mostly read
+  places: embed(Slots), // those that are not free
   inodesAt: u32,
   kept: bytes(4 * KEPT, 4), // the directories that the table itself has a reference to, by address
 });
 type InodeTable = ViewOf<typeof InodeTable>;
-
-const State = { free: 0, live: 1, dying: 2 } as const;
 
 /** Makes the places.  At boot. */
 export function initInodes(mem: Memory): void {
   setRoot(mem, Root.inodes, allocate(mem, InodeTable));
   const table = tableOf(mem);
   initMutex(table.mutex, LockClass["inodeTable.mutex"]);
+  initSlots(table.places, MAX_INODES);
   table.inodesAt = allocate(mem, Inode, MAX_INODES);
 }
 
@@ -102,33 +100,29 @@ export function inodeAt(mem: Memory, at: number): Inode {
  * comes or goes meanwhile may be met or not.  kernel: iterate over s_inodes
  */
 export function igetNext(mem: Memory, place: number): { inode: Inode; place: number } | undefined {
-  const table = tableOf(mem);
-  let found: { inode: Inode; place: number } | undefined;
-  mutexLock(table.mutex);
-  for (let next = nextUsed(table, place); next < MAX_INODES && found === undefined;) {
-    const inode = inodeAt(mem, table.inodesAt + next * STRIDE);
-    if (inode.state === State.live) found = { inode, place: next };
-    next = nextUsed(table, next + 1);
+  const { places, inodesAt } = tableOf(mem);
+  for (let next = nextTaken(places, place); next < MAX_INODES; next = nextTaken(places, next + 1)) {
+    const inode = inodeAt(mem, inodesAt + next * STRIDE);
+    if (referencesTo(inode.references) === 0) continue;
+    step(Op.update, inode.references.at);
+    if (takeReference(inode.references)) return { inode, place: next };
   }
-  if (found !== undefined) takeReference(found.inode.references);
-  mutexUnlock(table.mutex);
-  return found;
+  return undefined;
 }
 
 /** The inodes that are in use, for oracles: nobody may be running. */
 export function inodesInUse(mem: Memory): Inode[] {
-  return places(mem).filter((inode) => {
+  return allPlaces(mem).filter((inode) => {
     const own = mem.u32[keptWord(tableOf(mem), inode.number)] === inode.at ? 1 : 0;
-    return inode.state === State.live && referencesTo(inode.references) > own;
+    return referencesTo(inode.references) > own;
   });
 }
 
-function places(mem: Memory): Inode[] {
+function allPlaces(mem: Memory): Inode[] {
   const { inodesAt } = tableOf(mem);
   return Array.from({ length: MAX_INODES }, (_, index) => inodeAt(mem, inodesAt + index * strideOf(Inode)));
 }
 
-const STATE = Inode.offset("state");
 const NUMBER = Inode.offset("number");
 const STRIDE = strideOf(Inode);
 
@@ -173,50 +167,39 @@ export function forgetDirectory(inode: Inode): void {
   mutexUnlock(table.mutex);
 }
 
-/** The live inode of a number.  The table is locked, or what is found is asked again. */
-function findLive(mem: Memory, number: number): Inode | undefined {
+/** The inode of a number, as far as one can see without a reference. */
+function findOpen(mem: Memory, number: number): Inode | undefined {
   const table = tableOf(mem);
+  const { places, inodesAt } = table;
   const kept = mem.u32[keptWord(table, number)] as number;
   if (kept !== 0 && mem.u32[(kept + NUMBER) >>> 2] === number) return inodeAt(mem, kept);
-  for (let place = nextUsed(table, 0); place < MAX_INODES; place = nextUsed(table, place + 1)) {
-    const at = table.inodesAt + place * STRIDE;
-    if (mem.u32[(at + NUMBER) >>> 2] === number && mem.u32[(at + STATE) >>> 2] === State.live) {
-      return inodeAt(mem, at);
-    }
+  for (let place = nextTaken(places, 0); place < MAX_INODES; place = nextTaken(places, place + 1)) {
+    const at = inodesAt + place * STRIDE;
+    if (mem.u32[(at + NUMBER) >>> 2] !== number) continue;
+    const inode = inodeAt(mem, at);
+    if (referencesTo(inode.references) > 0) return inode;
   }
   return undefined;
 }
 
-/** A free place; without one, that of a directory which nobody uses.  The table is locked. */
-function findFree(mem: Memory): Inode | undefined {
-  const table = tableOf(mem);
-  const free = firstFree(table);
-  if (free !== undefined) return free;
+/** A place, which is the caller's alone. */
+function claimPlace({ mem, places, inodesAt }: InodeTable): Inode | undefined {
+  const place = claimSlot(places);
+  return place < 0 ? undefined : inodeAt(mem, inodesAt + place * STRIDE);
+}
+
+/** Without a free one, that of a directory which nobody uses.  The table is locked. */
+function claimAny(table: InodeTable): Inode | undefined {
+  const place = claimPlace(table);
+  if (place !== undefined) return place;
   dropAllKept(table);
-  return firstFree(table);
+  return claimPlace(table);
 }
 
-function firstFree({ mem, inodesAt, used }: InodeTable): Inode | undefined {
-  const place = nextBit(mem, used, 0, 0, MAX_INODES);
-  return place === MAX_INODES ? undefined : inodeAt(mem, inodesAt + place * STRIDE);
-}
-
-/** The first place from `from` on that is not free, MAX_INODES without one. */
-function nextUsed({ mem, used }: InodeTable, from: number): number {
-  return nextBit(mem, used, 1, from, MAX_INODES);
-}
-
-/** Says whether a place is free.  The table is locked. */
-function markPlace(inode: Inode, used: 0 | 1): void {
-  const table = tableOf(inode.mem);
-  const place = (inode.at - table.inodesAt) / STRIDE;
-  setBits(inode.mem, table.used, used, place, place + 1);
-}
-
-/** Makes a place free.  The table is locked. */
+/** Makes a place free that is the caller's alone. */
 function leave(inode: Inode): void {
-  inode.state = State.free;
-  markPlace(inode, 0);
+  const { places, inodesAt } = tableOf(inode.mem);
+  releaseSlot(places, (inode.at - inodesAt) / STRIDE);
 }
 
 /**
@@ -235,53 +218,54 @@ export function igetOrphan(sb: SuperBlock, number: number): Inode | number {
 }
 
 function get(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
-  const found = ilookup(sb.mem, number);
-  if (found !== undefined) return found;
   const table = tableOf(sb.mem);
-  mutexLock(table.mutex);
-  const live = findLive(sb.mem, number);
-  const inode = live ?? read(sb, number, orphan);
-  if (live !== undefined) takeReference(live.references);
-  else if (typeof inode !== "number") {
-    openReferences(inode.references);
-    if (isDirectory(inode) && !orphan) keepDirectory(table, inode);
+  for (;;) {
+    const held = ilookup(sb.mem, number);
+    if (held !== undefined) return held;
+    mutexLock(table.mutex);
+    // Somebody may have read it in meanwhile: then it is looked up once more, without the mutex.
+    const inode = findOpen(sb.mem, number) === undefined ? read(sb, number, orphan) : undefined;
+    if (typeof inode === "object") {
+      openReferences(inode.references);
+      if (isDirectory(inode) && !orphan) keepDirectory(table, inode);
+    }
+    mutexUnlock(table.mutex);
+    if (inode !== undefined) return inode;
   }
-  mutexUnlock(table.mutex);
-  return inode;
 }
 
 /** A reference to the inode of a number, if it is in memory and stays there.  Takes no lock.  kernel: ilookup */
 export function ilookup(mem: Memory, number: number): Inode | undefined {
-  const inode = findLive(mem, number);
+  const inode = findOpen(mem, number);
   if (inode === undefined) return undefined;
   step(Op.update, inode.references.at);
   if (!takeReference(inode.references)) return undefined;
-  if (inode.number === number && inode.state === State.live) return inode;
-  giveReference(inode.references);
+  if (inode.number === number) return inode;
+  // The place is another inode's now, and this may be the last reference to that.
+  iput(inode);
   return undefined;
 }
 
 function read(sb: SuperBlock, number: number, orphan: boolean): Inode | number {
   if (!(number >= 1 && number <= sb.inodeCount)) return damaged(sb.mem, "noInode", number);
-  const inode = findFree(sb.mem);
+  const inode = claimAny(tableOf(sb.mem));
   if (inode === undefined) return -Errno.ENFILE;
   const buffer = getInodeBlock(sb, number);
-  if (typeof buffer === "number") return buffer;
-  let result = checkRawInode(sb, number, buffer, orphan);
-  if (result === 0) {
-    take(inode, buffer, number);
-    result = checkMapping(inode);
-    if (result < 0) leave(inode);
+  let result = typeof buffer === "number" ? buffer : checkRawInode(sb, number, buffer, orphan);
+  if (typeof buffer === "object") {
+    if (result === 0) {
+      take(inode, buffer, number);
+      result = checkMapping(inode);
+    }
+    if (result < 0) releaseBuffer(buffer);
   }
-  if (result < 0) releaseBuffer(buffer);
+  if (result < 0) leave(inode);
   return result < 0 ? result : inode;
 }
 
-/** Fills a free place from a raw inode; its references stay closed. */
+/** Fills a claimed place from a raw inode; its references stay closed. */
 function take(inode: Inode, buffer: Buffer, number: number): void {
-  markPlace(inode, 1);
   if (inode.dataSem.class === LockClass.none) initPlace(inode);
-  inode.state = State.live;
   inode.number = number;
   inode.bufferAt = buffer.at;
   inode.rawAt = buffer.data + inodeOffset(superBlock(inode.mem), number);
@@ -336,21 +320,13 @@ export function iput(inode: Inode): number {
 
 /** kernel: iput_final */
 function putLast(inode: Inode): number {
-  const { mutex } = tableOf(inode.mem);
-  mutexLock(mutex);
-  const last = giveAndClose(inode.references);
-  const unlinked = last && rawInode(inode).i_links_count === 0;
-  if (unlinked) inode.state = State.dying;
-  else if (last) giveUp(inode);
-  mutexUnlock(mutex);
-  if (!unlinked) return 0;
-  const result = evict(inode);
-  mutexLock(mutex);
+  if (!giveAndClose(inode.references)) return 0;
+  const result = rawInode(inode).i_links_count === 0 ? evict(inode) : 0;
   giveUp(inode);
-  mutexUnlock(mutex);
   return result;
 }
 
+/** Gives a place up whose references the caller has closed. */
 function giveUp(inode: Inode): void {
   discardPreallocations(inode);
   releaseBuffer(bufferAt(inode.mem, inode.bufferAt));
@@ -386,14 +362,21 @@ function evictIn(handle: Handle, sb: SuperBlock, inode: Inode): number {
 
 /** A place for an inode that nobody else knows, with a reference.  The buffer's is its own from here on. */
 export function takeNew(sb: SuperBlock, buffer: Buffer, number: number): Inode | number {
-  const { mutex } = tableOf(sb.mem);
-  mutexLock(mutex);
-  const inode = findFree(sb.mem);
-  if (inode !== undefined) {
-    take(inode, buffer, number);
-    openReferences(inode.references);
+  const table = tableOf(sb.mem);
+  const inode = claimPlace(table) ?? claimLocked(table);
+  if (inode === undefined) {
+    releaseBuffer(buffer);
+    return -Errno.ENFILE;
   }
-  mutexUnlock(mutex);
-  if (inode === undefined) releaseBuffer(buffer);
-  return inode ?? -Errno.ENFILE;
+  take(inode, buffer, number);
+  step(Op.update, inode.references.at);
+  openReferences(inode.references);
+  return inode;
+}
+
+function claimLocked(table: InodeTable): Inode | undefined {
+  mutexLock(table.mutex);
+  const inode = claimAny(table);
+  mutexUnlock(table.mutex);
+  return inode;
 }

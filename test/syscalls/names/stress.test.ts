@@ -73,6 +73,12 @@ test.each([1, 0])(
   },
 );
 
+test("a file that two tasks open at once is one file, in every schedule with two preemptions", async () => {
+  const result = await explore(scenarioAt("open-at-once"), bounds);
+  expect(result.violation).toBeUndefined();
+  expect(result.complete).toBe(true);
+});
+
 test("a name that is taken away and given again is missed by some schedule", async () => {
   const { violation } = await explore(scenarioAt("unlink-and-link"), bounds);
   expect(violation).toMatchObject({ promise: "claim" });
