@@ -50,6 +50,17 @@ export async function end(child: ChildProcess): Promise<Ended> {
   });
 }
 
+const STATUS =
+  /^(?:[^\n]+: )?[\d,]+ (\w+), [\d,]+ \1\/s, [\d,]+ distinct, [\d,]+ violations?(?:, (?:about|at most) [^\n,]+ left)?\n/gm;
+
+/**
+ * What a long command says on stderr beside how far it is: elsewhere than on a terminal it tells that every five seconds,
+ * and on a computer that is busy with other work every search is a long one.
+ */
+export function withoutStatus(stderr: string): string {
+  return stderr.replaceAll(STATUS, "");
+}
+
 export async function run(directory: string, ...words: string[]): Promise<Ended> {
   return end(start(directory, words));
 }

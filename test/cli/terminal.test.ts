@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { look, type Output } from "../../src/cli/terminal/look.ts";
+import { watched } from "../../src/cli/experiments/shared.ts";
 import { startStatus } from "../../src/cli/terminal/status.ts";
 import { table } from "../../src/cli/terminal/table.ts";
 import { bytes, counted, elapsed } from "../../src/cli/terminal/words.ts";
+import { withoutStatus } from "./program.ts";
 
 /** A stream that remembers what was written to it. */
 function fakeStream(terminal: { columns: number } | undefined): Output & { written: string } {
@@ -98,6 +100,39 @@ describe("the status", () => {
     expect(stream.written).toBe("");
   });
 });
+
+test.each([
+  { what: "runs", limits: { runs: 4000, timeout: 600_000 } },
+  { what: "states", limits: {} },
+])(
+  "of a search the status says how far it is, and the tests of the program know it",
+  async ({ what, limits }) => {
+    vi.useFakeTimers();
+    vi.stubEnv("TERM", "dumb");
+    const written: string[] = [];
+    const stderr = vi
+      .spyOn(process.stderr, "write")
+      .mockImplementation((text) => written.push(String(text)) > 0);
+    await watched(
+      false,
+      limits,
+      async (watch) => {
+        watch.progress({ runs: 1234, distinct: 5, violations: 1 });
+        await vi.advanceTimersByTimeAsync(5500);
+        watch.doing = "two-readers under dax-6.1";
+        await vi.advanceTimersByTimeAsync(5000);
+      },
+      what,
+    );
+    stderr.mockRestore();
+    expect(written).toHaveLength(2);
+    expect(written[0]).toMatch(new RegExp(`^1,234 ${what}, \\d+ ${what}/s, 5 distinct, 1 violation`));
+    expect(written[1]).toMatch(/^two-readers under dax-6\.1: 1,234 /);
+    expect(withoutStatus(`${written.join("")}unwritten: something else\n`)).toBe(
+      "unwritten: something else\n",
+    );
+  },
+);
 
 describe("how text looks", () => {
   test("on a terminal: colours and marks, unless NO_COLOR or the locale say no", () => {
