@@ -46,7 +46,7 @@ import {
   type LogCursor,
 } from "./log.ts";
 import { seal, sealsElsewhere } from "./seal.ts";
-import { currentHandle, journalOf, type Journal } from "./state.ts";
+import { currentHandle, journalOf, takeBackPromises, type Journal } from "./state.ts";
 import { abortJournal, writeHome, writeLogStart, writeNeedsRecovery } from "./superblock.ts";
 
 /**
@@ -85,6 +85,7 @@ function hasChanges(journal: Journal): boolean {
 function commitRunning(sb: SuperBlock, journal: Journal): number {
   const { mem } = sb;
   percpuDownWrite(journal.sem);
+  takeBackPromises(journal);
   // With the first transaction, not with the mount: who only reads writes nothing.
   if (journal.empty !== 0) writeNeedsRecovery(sb, true);
   const buffers = sealed(sb);
@@ -136,6 +137,7 @@ function close(cursor: LogCursor, buffers: readonly Buffer[]): Descriptor[] {
 function writeInPlace(sb: SuperBlock, journal: Journal): number {
   const { mem } = sb;
   percpuDownWrite(journal.sem);
+  takeBackPromises(journal);
   const buffers = sealed(sb);
   for (const buffer of buffers) {
     writeHome(sb, buffer.block, buffer.data, Writer.checkpoint);

@@ -17,6 +17,7 @@
 //
 // kernel: jbd2_journal_start, ext4_journal_start
 
+import { runsFree } from "../../machine/cpu.ts";
 import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { addTo } from "../../locks/references.ts";
@@ -54,12 +55,31 @@ function needsHeld(sb: SuperBlock, credits: number): boolean {
   return held > 0 && sb.freeBlocks - held < Math.max(SPARE_BLOCKS, credits);
 }
 
-/** Whether the credits are promised now.  A block counts as dirty before it does not count as promised any more. */
-function promise(journal: Journal, cache: BufferCache, limit: number, credits: number): boolean {
-  const promised = addTo(journal.promised, credits);
-  if (promised + cache.dirtyCount <= limit) return true;
-  addTo(journal.promised, -credits);
-  return false;
+/**
+ * Promises a handle so many blocks in all: whether there is room for what it lacks.  A block counts as dirty before it
+ * does not count as promised any more.
+ *
+ * All handles have one sum, so in free running what a handle has not used stays promised to its task, and most of the
+ * next ones lack nothing.  That is kept only where the sum is no more than half of the limit: the largest handle finds
+ * room beside what others keep.  A commit that has anything to do takes all of it back.
+ */
+function promise(
+  handle: Handle,
+  journal: Journal,
+  cache: BufferCache,
+  limit: number,
+  credits: number,
+): boolean {
+  const lacking = credits - handle.promised;
+  if (lacking <= 0) return true;
+  const promised = addTo(journal.promised, lacking);
+  if (promised + cache.dirtyCount > limit) {
+    addTo(journal.promised, -lacking);
+    return false;
+  }
+  handle.promised = credits;
+  handle.keeps = promised <= limit >>> 1 ? 1 : 0;
+  return true;
 }
 
 /**
@@ -82,7 +102,7 @@ export function journalStart(sb: SuperBlock, credits: number): Handle | number {
   const given = needsHeld(sb, credits) ? commit(sb) : 0;
   if (given < 0) return given;
   percpuDownRead(journal.sem);
-  while (!promise(journal, cache, limit, credits)) {
+  while (!promise(handle, journal, cache, limit, credits)) {
     percpuUpRead(journal.sem);
     const result = commit(sb);
     if (result < 0) return result;
@@ -100,10 +120,14 @@ export function journalStop(handle: Handle): number {
   handle.depth -= 1;
   if (handle.depth > 0) return 0;
   const journal = journalOf(handle.mem);
-  addTo(journal.promised, 0 - handle.credits); // never -0, which is no integer to the engine
-  // A stopped handle leaves no trace of what it was: equal machines, equal words.
+  // A stopped handle leaves no trace of what it was, under control: equal machines, equal words.
   handle.credits = 0;
   handle.asked = 0;
+  if (handle.keeps === 0 || !runsFree()) {
+    addTo(journal.promised, 0 - handle.promised); // never -0, which is no integer to the engine
+    handle.promised = 0;
+    handle.keeps = 0;
+  }
   percpuUpRead(journal.sem);
   return 0;
 }
@@ -134,6 +158,7 @@ export function dirtyMetadata(handle: Handle, buffer: Buffer): number {
     bug(`a handle asked for ${handle.asked} credits and changes one block more: ${buffer.block}`);
   }
   handle.credits -= 1;
+  handle.promised -= 1;
   const journal = journalOf(handle.mem);
   removePage(journal.revoked, buffer.block); // this transaction has it again
   addTo(journal.promised, -1);
@@ -156,7 +181,7 @@ export function extendHandle(handle: Handle, credits: number): boolean {
   assert(handle.depth > 0, "a running handle is extended");
   const cache = bufferCache(handle.mem);
   const journal = journalOf(handle.mem);
-  const extended = promise(journal, cache, dirtyLimit(cache, journal), credits);
+  const extended = promise(handle, journal, cache, dirtyLimit(cache, journal), handle.credits + credits);
   if (extended) {
     handle.credits += credits;
     handle.asked += credits;

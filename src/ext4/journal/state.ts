@@ -8,7 +8,7 @@
 //   sem           shared: a handle is running; alone: the running transaction is being closed.  Protects `running`,
 //                 `revoked`
 //   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, and the log on media
-//   promised      nobody: it is added to
+//   promised      nobody: it is added to.  A handle's part of it is its task's, sem shared; sem alone: a commit takes it
 //   held          single bits: sb.allocMutex; emptied at the end of a commit, when nobody adds to that one
 //   all others    constant while mounted
 //
@@ -16,6 +16,7 @@
 // task that runs a handle must not take commitMutex.
 
 import { currentTask } from "../../machine/cpu.ts";
+import { assert } from "../../machine/errors.ts";
 import {
   allocate,
   allocateControl,
@@ -32,12 +33,12 @@ import { initPageSet, PageSet } from "../../machine/pmem/page-set.ts";
 import { embed, linePair, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { GroupMutex, initGroupMutex } from "../../locks/group.ts";
-import { Counter } from "../../locks/references.ts";
+import { addTo, Counter } from "../../locks/references.ts";
 import { initPercpuRwSem, PercpuRwSem } from "../../locks/percpu-rwsem.ts";
 
 const Journal = struct("journal", {
   sem: embed(PercpuRwSem),
-  promised: embed(Counter), // credits of running handles
+  promised: embed(Counter), // blocks: the sum of what handles are promised
   logLine: linePair, // every handle changes what stands above
   length: u32, // blocks of the journal; 0: the file system has none
   first: u32, // of the ring
@@ -70,6 +71,8 @@ export const Handle = struct("handle", {
   depth: u32,
   credits: u32, // blocks it may still change
   asked: u32, // credits at the start
+  promised: u32, // blocks: its credits, and what its task has left of earlier ones
+  keeps: u32, // 1: when it stops, what is left stays promised to its task
 });
 export type Handle = ViewOf<typeof Handle>;
 
@@ -95,7 +98,25 @@ const HANDLE_STRIDE = strideOf(Handle);
 
 /** The handle of the current task, running or not. */
 export function currentHandle(mem: Memory): Handle {
-  return viewAt(mem, Handle, rootAt(mem, Root.handles) + currentTask() * HANDLE_STRIDE);
+  return handleOf(mem, currentTask());
+}
+
+function handleOf(mem: Memory, task: number): Handle {
+  return viewAt(mem, Handle, rootAt(mem, Root.handles) + task * HANDLE_STRIDE);
+}
+
+/** Takes back what tasks keep for later handles.  sem is held alone: no handle runs. */
+export function takeBackPromises(journal: Journal): void {
+  const { mem, promised } = journal;
+  let kept = 0;
+  for (let task = 0; task < TASK_SLOTS; task++) {
+    const handle = handleOf(mem, task);
+    if (handle.promised === 0) continue; // its cache line stays where it is
+    kept += handle.promised;
+    handle.promised = 0;
+    handle.keeps = 0;
+  }
+  assert(addTo(promised, 0 - kept) === 0, "what is promised while no handle runs is what tasks keep");
 }
 
 /** How many blocks of metadata a transaction can have.  kernel: j_max_transaction_buffers */
