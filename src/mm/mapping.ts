@@ -4,7 +4,7 @@
 //   entries       locks for single pages, which designs take around a look-up and what follows from it.
 //                 Pages share 64 bits: a task holds one entry at a time
 //
-// Order: space.mmapSem, then entry, then mapping.sem.  Nothing is taken inside mapping.sem.
+// Lock order: space.mmapSem, entry, mapping.sem.  Nothing is taken inside mapping.sem.
 // The page table entries themselves need no lock (machine/mmu.ts).
 
 import { LockClass } from "../locks/classes.ts";

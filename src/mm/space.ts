@@ -6,7 +6,7 @@
 //   mapping.sem     held exclusively as well where a vma comes, goes or changes its range, because whoever
 //                   unmaps a file's pages finds the vmas through the mapping, without mmapSem
 //
-// Order: space.mmapSem, then mapping.sem.  Vmas of a space do not overlap and are sorted by address.
+// Lock order: space.mmapSem, mapping.sem.  Vmas of a space do not overlap and are sorted by address.
 
 import { LockClass } from "../locks/classes.ts";
 import { initRwSem, RwSem } from "../locks/rwsem.ts";

@@ -7,7 +7,7 @@
 // As in the kernel, a process with one task takes no reference for the length of a call: nobody else
 // could close the descriptor.
 //
-// Lock order: process.lock > files.lock.
+// Lock order: process.lock, files.lock.
 
 import type { Inode } from "../ext4/inode.ts";
 import { inodeAt, iput } from "../ext4/inodes/cache.ts";

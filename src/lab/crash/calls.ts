@@ -8,8 +8,8 @@
 // next point: what that leaves the call's last moment has left as well (points.ts).
 
 import { callName, Call } from "../../syscalls/record.ts";
-import type { RecordedCall } from "../oracles/history.ts";
-import { SYNCS, type CallSteps } from "./moment.ts";
+import { SYNCS, type RecordedCall } from "../oracles/history.ts";
+import type { CallSteps } from "./moment.ts";
 import type { Point } from "./points.ts";
 
 /** States by which calls they came up in: what one shard has seen of one run. */

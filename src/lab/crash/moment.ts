@@ -10,7 +10,7 @@
 import { Op } from "../../machine/cpu.ts";
 import type { StepLog } from "../../sched/state.ts";
 import { Call, Mapped } from "../../syscalls/record.ts";
-import { historyOf, type CallRead, type RecordedCall, type RunHistory } from "../oracles/history.ts";
+import { historyOf, SYNCS, type CallRead, type RecordedCall, type RunHistory } from "../oracles/history.ts";
 import type { InitialFiles } from "../oracles/initial.ts";
 import { NamesLeft, type NameMap } from "./names.ts";
 
@@ -48,9 +48,6 @@ export class CallSteps {
 }
 
 const nameOf = ({ task, number }: RecordedCall): string => `${task} ${number}`;
-
-/** Calls that promise something when they return. */
-export const SYNCS: ReadonlySet<number> = new Set<number>([Call.fsync, Call.fdatasync, Call.sync]);
 
 /** Whether a task has waited for what it had flushed. */
 const isDrainOf = (call: RecordedCall, flush: RecordedCall): boolean =>

@@ -17,7 +17,7 @@ import { O } from "../../syscalls/flags.ts";
 import type { FileOnMedia } from "../../ext4/check/tree.ts";
 import { Mode } from "../../ext4/media/inode.ts";
 import type { Names } from "../oracles/explain.ts";
-import { fileKey, type RecordedCall } from "../oracles/history.ts";
+import { fileKey, SYNCS, type RecordedCall } from "../oracles/history.ts";
 import type { Finding } from "../oracles/promises.ts";
 import { callWords } from "../report/words.ts";
 
@@ -43,7 +43,6 @@ interface Way {
 }
 
 const MAX_WAYS = 4096;
-const SYNCS = new Set<Call>([Call.sync, Call.fsync, Call.fdatasync]);
 const CHANGES = new Set<Call>([
   Call.open,
   Call.unlink,

@@ -36,6 +36,9 @@ export interface RecordedCall {
   readonly data: Uint8Array;
 }
 
+/** Calls that promise something when they return. */
+export const SYNCS: ReadonlySet<Call> = new Set([Call.fsync, Call.fdatasync, Call.sync]);
+
 /** A read, and the call it was. */
 export interface CallRead extends Read {
   readonly call: RecordedCall | undefined;

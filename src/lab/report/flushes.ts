@@ -16,9 +16,9 @@ import { LINE } from "../../machine/pmem/crash.ts";
 import { Event, Writer, type LogEntry } from "../../machine/pmem/log.ts";
 import { PAGE_SIZE } from "../../machine/memory.ts";
 import { Call } from "../../syscalls/record.ts";
-import { SYNCS, type CallSteps } from "../crash/moment.ts";
+import type { CallSteps } from "../crash/moment.ts";
 import type { Names } from "../oracles/explain.ts";
-import type { RecordedCall } from "../oracles/history.ts";
+import { SYNCS, type RecordedCall } from "../oracles/history.ts";
 import { callWords } from "./words.ts";
 
 /** Of one call, and for one reason. */

@@ -1,7 +1,7 @@
 // read, write and lseek on an open file: where in the file, which bytes, what is an error.  The copying
 // is the design's.
 //
-// Lock order: file.positionMutex > whatever the design takes.
+// Lock order: file.positionMutex, whatever the design takes.
 
 import { lookUp } from "../../ext4/map.ts";
 import { State } from "../../ext4/extents/extent.ts";

@@ -5,7 +5,7 @@
 // block, maps it, and then converts it.  Where a fault or a write that grows the file meets a hole, the block
 // is allocated as written, and zeroed afterwards.
 //
-// Order: i_mutex (our rwsem, held alone) > (mmapSem) > journal handle > dataSem; mapping.sem innermost.
+// Lock order: i_mutex (our rwsem, held alone), (mmapSem), journal handle, dataSem; mapping.sem innermost.
 //
 // Not protected: the verdict "unwritten" or "new", from the look-up to the zeroing and the conversion, against
 // another fault and against a write.  The verdict "hole" of a load's fault, against who fills it.  A written

@@ -4,7 +4,7 @@
 // fault before the page table entry goes in.  Everything that takes blocks away runs under i_mmap_sem
 // (our invalidateSem) held alone, with mappings removed first.
 //
-// Order: i_rwsem > (mmapSem) > invalidateSem > journal handle > entry > dataSem; mapping.sem innermost.
+// Lock order: i_rwsem, (mmapSem), invalidateSem, journal handle, entry, dataSem; mapping.sem innermost.
 //
 // Not protected: the verdict "hole" of a load's fault, against a write.  A write takes zero pages out before
 // and after its copy, and does not wait for a fault that has the entry and is about to map one.

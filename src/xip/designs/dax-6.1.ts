@@ -4,7 +4,7 @@
 // fault before the page table entry goes in.  Everything that takes blocks away runs under the
 // invalidate lock, with mappings removed first.
 //
-// Order: i_rwsem > (mmapSem) > invalidateSem > journal handle > entry > dataSem; mapping.sem innermost.
+// Lock order: i_rwsem, (mmapSem), invalidateSem, journal handle, entry, dataSem; mapping.sem innermost.
 //
 // Not protected: a write that finds a block just filled by a fault does not wait until that fault has taken
 // the zero page out of other processes; for a moment they load zeros where the write has returned.  So it is in

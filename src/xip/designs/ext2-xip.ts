@@ -4,7 +4,7 @@
 // a mapping gets the one sparse (zero) page.  Filling a hole zeroes the new block before anybody can find
 // it, and then takes the sparse page out of every mapping.
 //
-// Order: i_mutex (our rwsem, held alone) > sparseMutex > truncateMutex > journal handle > dataSem.  The
+// Lock order: i_mutex (our rwsem, held alone), sparseMutex, truncateMutex, journal handle, dataSem.  The
 // handle and dataSem stand in for what ext2 has instead of them (no journal, i_meta_lock).
 //
 // What is not protected: reads and faults against truncate.  An address that a read or a fault looked up

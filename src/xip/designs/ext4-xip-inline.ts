@@ -5,7 +5,7 @@
 // done, having zeroed what it does not cover of the first and last block.  A read, or a page fault,
 // zeroes the unwritten extent and marks it written, and then goes the usual way.
 //
-// Order: i_mutex (our rwsem, held alone) > sparseMutex > journal handle > dataSem.
+// Lock order: i_mutex (our rwsem, held alone), sparseMutex, journal handle, dataSem.
 //
 // What is not protected: the verdict "unwritten".  Between the lookup that gives it and the conversion,
 // others give themselves the same verdict, and zero what the first one, or its copy, has put there.  And

@@ -11,7 +11,7 @@
 //                         zeroed, marked written, and its zero page unmapped everywhere in one hold of it
 //                         alone; a hole's zero page is mapped under the shared hold that found the hole.
 //
-// Order: rwsem > (mmapSem of an address space) > invalidateSem > journal handle > dataSem > mapping.sem.
+// Lock order: rwsem, (mmapSem of an address space), invalidateSem, journal handle, dataSem, mapping.sem.
 //
 // Why a reader cannot see stale bytes.  A block's bytes are shown only when the tree says "written", and
 // nobody sees it say so before the block was zeroed: both are done in one hold of dataSem.

@@ -5,7 +5,7 @@
 // mappings alike, and nothing ever converts it.  New blocks are allocated as written, and zeroed before
 // anybody can find them.
 //
-// Order: i_mutex (our rwsem, held alone) > sparseMutex > journal handle > dataSem.
+// Lock order: i_mutex (our rwsem, held alone), sparseMutex, journal handle, dataSem.
 //
 // What is not protected: reads and faults against truncate, as in ext2.
 
