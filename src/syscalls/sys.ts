@@ -50,9 +50,10 @@ export function initSyscalls(mem: Memory): void {
 /**
  * The system calls of one process, for the thread that made it.  Offsets, lengths and sizes are bytes.
  *
- * What fails throws a SysError; each call names the codes that are its own.  Any may throw EUCLEAN or EFSBADCRC with a
- * `reason` where it meets damage on the media, EROFS where the image asks for that after damage, and those that take
- * space ENOSPC.  An argument of the wrong type is a TypeError.
+ * What fails throws a SysError; each call names the codes that are its own.  Any with a path may throw ENOENT, ENOTDIR,
+ * ELOOP or ENAMETOOLONG, any that changes what is marked immutable EPERM, and those that take space ENOSPC.  Any may throw
+ * EUCLEAN or EFSBADCRC with a `reason` where it meets damage on the media, and EROFS where the image asks for that after
+ * damage.  An argument of the wrong type is a TypeError.  After the machine's `close` all throw that it is closed.
  */
 export class Sys extends NameCalls {
   readonly #caller: Caller;
@@ -70,7 +71,8 @@ export class Sys extends NameCalls {
   /**
    * Opens a file with flags as node:fs writes them, or Linux' numbers; `mode` are the permissions of one that is made,
    * less the umask 0o022.  Returns a descriptor, the lowest free one from 3 on.  ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP,
-   * EPERM, ENXIO for what is neither file nor directory, EMFILE, ENFILE.
+   * EPERM, ENXIO for what is neither file nor directory, EMFILE, ENFILE, EINVAL and EOPNOTSUPP for flags that contradict
+   * each other or are not known here.
    */
   open(path: Path, flags: string | number = O.RDONLY, mode = 0o666): number {
     checkPath("path", path);
@@ -168,7 +170,7 @@ export class Sys extends NameCalls {
     this.#door.finish(Call.fsync, record, syncDescriptor(this.#caller, record, fd));
   }
 
-  /** The same: nothing that `fsync` makes durable is left out. */
+  /** The same: nothing that `fsync` makes durable is left out.  EBADF. */
   fdatasync(fd: number): void {
     checkNumber("fd", fd);
     const record = this.#door.begin(Call.fdatasync);
@@ -228,7 +230,7 @@ export class Sys extends NameCalls {
     return this.#signal(Call.load, result);
   }
 
-  /** Stores bytes to a mapping; where a later byte faults, the earlier ones are stored. */
+  /** Stores bytes to a mapping; where a later byte faults, the earlier ones are stored.  Throws as `load` does. */
   store(address: number, bytes: Uint8Array): void {
     checkNumber("address", address);
     checkBytes("bytes", bytes);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Errno } from "../../src/machine/errors.ts";
 import { SysError } from "../../src/syscalls/error.ts";
+import { Sys } from "../../src/syscalls/sys.ts";
 
 interface NodeError {
   code: string;
@@ -68,5 +69,23 @@ describe("SysError", () => {
     const error = new SysError(-Errno[name as keyof typeof Errno], "call");
     expect(error.code).toBe(name);
     expect(error.message).not.toContain("unknown error");
+  });
+});
+
+describe("the description of a call", () => {
+  /** Its own errors are only those that any call may throw. */
+  const WITHOUT = new Set(["sync", "drain"]);
+  const files = ["sys", "names/calls"].map(
+    (file) => new URL(`../../../src/syscalls/${file}.ts`, import.meta.url),
+  );
+  const texts = files.map((file) => readFileSync(file, "utf8")).join("\n");
+  const described = [...texts.matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\n {2}([a-z]\w*)\(/g)];
+  const descriptions = new Map(described.map(([, words = "", name = ""]) => [name, words]));
+  const methods = [Sys.prototype, Object.getPrototypeOf(Sys.prototype) as object]
+    .flatMap((prototype) => Object.getOwnPropertyNames(prototype))
+    .filter((name) => name !== "constructor");
+
+  it.each(methods.filter((name) => !WITHOUT.has(name)))("%s says which errors it can throw", (name) => {
+    expect(descriptions.get(name)).toMatch(/\bE[A-Z]{3,}\b|\bSIGBUS\b|(?:Fails|Throws) as `\w+` does/);
   });
 });

@@ -96,7 +96,7 @@ export class NameCalls {
     this.#door.finish(Call.symlink, record, result, target, path);
   }
 
-  /** What a symlink says; as "buffer" its bytes, for what is no text.  EINVAL for what is none. */
+  /** What a symlink says; as "buffer" its bytes, for what is no text.  ENOENT, EINVAL for what is none. */
   readlink(path: Path, as?: "utf8"): string;
   readlink(path: Path, as: "buffer"): Uint8Array;
   readlink(path: Path, as: "utf8" | "buffer" = "utf8"): string | Uint8Array {
@@ -130,7 +130,7 @@ export class NameCalls {
     return this.#door.answer(Call.stat, record, statPath(this.#door.caller, record, path, true), path);
   }
 
-  /** The same; of a symlink itself where the path names one. */
+  /** The same; of a symlink itself where the path names one.  ENOENT, ENOTDIR, ELOOP. */
   lstat(path: Path): Stat {
     checkPath("path", path);
     const record = this.#door.begin(Call.lstat, path);
@@ -144,7 +144,10 @@ export class NameCalls {
     return this.#door.answer(Call.fstat, record, statDescriptor(this.#door.caller, record, fd));
   }
 
-  /** What the file system says of itself: how many blocks and inodes it has, and how many are free. */
+  /**
+   * What the file system says of itself: how many blocks and inodes it has, and how many are free.  ENOENT, ENOTDIR, ELOOP
+   * for a path that leads nowhere.
+   */
   statfs(path: Path): FileSystemStat {
     checkPath("path", path);
     const record = this.#door.begin(Call.statfs, path);
@@ -167,7 +170,7 @@ export class NameCalls {
     this.#door.finish(Call.chmod, record, changeModeAt(this.#door.caller, record, path, mode), path);
   }
 
-  /** The same of an open file. */
+  /** The same of an open file.  EBADF, EPERM. */
   fchmod(fd: number, mode: number): void {
     checkNumber("fd", fd);
     checkNumber("mode", mode);
@@ -177,18 +180,18 @@ export class NameCalls {
 
   /**
    * Sets user and group of the file at a path; -1 leaves one as it is.  As for root: what is no directory loses
-   * the set-user-ID bit.
+   * the set-user-ID bit.  EINVAL for what is no number of 32 bits, ENOENT, EPERM.
    */
   chown(path: Path, uid: number, gid: number): void {
     this.#chown(Call.chown, path, uid, gid, true);
   }
 
-  /** The same; of a symlink itself where the path names one. */
+  /** The same; of a symlink itself where the path names one.  Fails as `chown` does. */
   lchown(path: Path, uid: number, gid: number): void {
     this.#chown(Call.lchown, path, uid, gid, false);
   }
 
-  /** The same of an open file. */
+  /** The same of an open file.  EBADF, EINVAL, EPERM. */
   fchown(fd: number, uid: number, gid: number): void {
     checkNumber("fd", fd);
     checkNumber("uid", uid);
@@ -209,7 +212,7 @@ export class NameCalls {
   /**
    * Sets when the file at a path was read and changed last: each a number of seconds since the epoch (with a
    * fraction), a bigint of nanoseconds, "now", or "omit" to leave it.  Times that the inode cannot keep
-   * become the nearest that it can.
+   * become the nearest that it can.  EINVAL for a number that is none, ENOENT, EPERM.
    */
   utimens(path: Path, accessed: TimeValue, modified: TimeValue): void {
     checkPath("path", path);
@@ -221,7 +224,7 @@ export class NameCalls {
     this.#door.finish(Call.utimens, record, result, path);
   }
 
-  /** The same of an open file. */
+  /** The same of an open file.  EBADF, EINVAL, EPERM. */
   futimens(fd: number, accessed: TimeValue, modified: TimeValue): void {
     checkNumber("fd", fd);
     checkTime("atime", accessed);
