@@ -10,6 +10,7 @@ import type { Memory } from "../machine/memory.ts";
 import { superBlock } from "../ext4/super.ts";
 import { freeze } from "../ext4/journal/commit.ts";
 import { unmount } from "../ext4/mount/mount.ts";
+import { refuseCalls } from "../syscalls/record.ts";
 import { Sys } from "../syscalls/sys.ts";
 import type { Design } from "../xip/design.ts";
 import { serveFaults } from "../xip/fault.ts";
@@ -117,12 +118,16 @@ export class Machine {
     return this.#mem.u8.subarray(start, start + length);
   }
 
-  /** Ends the process and unmounts.  The second time it does nothing.  Throws where unmounting fails. */
+  /**
+   * Ends the process and unmounts; calls of a `Sys` throw from then on.  The second time it does nothing.  Throws where
+   * unmounting fails.
+   */
   async close(): Promise<void> {
     await this.#life.runExclusive(() => {
       if (this.#closed) return;
       endProcess(this.#mem, HOST_TASK);
       const error = unmount(superBlock(this.#mem));
+      refuseCalls(this.#mem);
       this.#closed = true;
       if (error < 0) throw new Error(`the file system could not be unmounted: error ${-error}`);
     });

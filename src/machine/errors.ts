@@ -9,11 +9,11 @@ export class Bug extends Error {
   override readonly name = "Bug";
 }
 
-/** Thrown out of a step when the machine has been stopped.  Never caught by kernel layers. */
+/** Thrown out of a step, or by a system call, when the machine has been stopped.  Never caught by kernel layers. */
 export class Halted extends Error {
   override readonly name = "Halted";
-  constructor() {
-    super("the machine was halted");
+  constructor(message = "the machine was halted") {
+    super(message);
   }
 }
 

@@ -16,7 +16,7 @@
 import type { Inode } from "../ext4/inode.ts";
 import { bytesOf, type Path } from "../ext4/names/path.ts";
 import { currentTask, Op, step } from "../machine/cpu.ts";
-import { assert } from "../machine/errors.ts";
+import { assert, Halted } from "../machine/errors.ts";
 import { allocateControl, Root, rootView, setRoot } from "../machine/layout.ts";
 import { HOST_TASK, MAX_TASKS, MIB, TASK_SLOTS } from "../machine/limits.ts";
 import type { Memory } from "../machine/memory.ts";
@@ -109,7 +109,7 @@ export type CallRecord = ViewOf<typeof CallRecord>;
 
 const Records = struct("records", {
   clock: quiet,
-  on: u32,
+  on: u32, // 0 nothing is recorded, 1 calls are, 2 calls are refused: the machine is closed
   overflow: u32,
   start: u32, // of the space all tasks' parts are made of
 });
@@ -140,6 +140,13 @@ export function recordsIn(mem: Memory): Records {
 /** Starts or stops recording.  What was recorded stays. */
 export function setRecording(mem: Memory, on: boolean): void {
   recordsIn(mem).on = on ? 1 : 0;
+}
+
+const REFUSED = 2;
+
+/** Lets no call begin any more.  Every call asks whether it is recorded, so asking this, too, costs none anything. */
+export function refuseCalls(mem: Memory): void {
+  recordsIn(mem).on = REFUSED;
 }
 
 /**
@@ -218,6 +225,7 @@ export function beginCall(records: Records, process: number, kind: Call): CallRe
 }
 
 function openRecord(records: Records, process: number, kind: Call): CallRecord | undefined {
+  if (records.on === REFUSED) throw new Halted("the machine is closed");
   const { mem } = records;
   const task = currentTask();
   const part = Part.of(mem, partAt(records, task));

@@ -85,10 +85,24 @@ test("a design can be an object of one's own", async () => {
 
 test("after close there is nothing to call, and closing again does nothing", async () => {
   const machine = await boot({ design, size: 1 * MIB });
+  const sys = machine.sys();
+  const fd = sys.open("/file", "w+");
+  const at = sys.mmap(4096, "rw", "shared", fd);
+  sys.pwrite(fd, bytes(7, 1), 0);
   const [image] = await Promise.all([machine.image(), machine.close()]);
   expect(e2fsck(image)).toBe("");
   expect(() => machine.sys()).toThrow("the machine is closed");
   await expect(machine.image()).rejects.toThrow("the machine is closed");
+  const calls = [
+    () => sys.open("/file"),
+    () => sys.pread(fd, 1, 0),
+    () => sys.readdir("/"),
+    () => sys.load(at, 1),
+    () => sys.flush(at, 1),
+    () => sys.munmap(at, 4096),
+    () => sys.sync(),
+  ];
+  for (const call of calls) expect(call, String(call)).toThrow("the machine is closed");
   await machine.close();
 });
 
