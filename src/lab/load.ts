@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { Design } from "../xip/design.ts";
 import { designs } from "../xip/designs/index.ts";
 import { checkOptions } from "./options.ts";
-import { isScenario, type Scenario } from "./scenario.ts";
+import { isScenario, refuseForeign, type Scenario } from "./scenario.ts";
 import { crashScenarios } from "./scenarios/crash/index.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { didYouMean, list, shown, UsageError } from "./usage.ts";
@@ -27,6 +27,7 @@ export async function loadScenario(given: unknown): Promise<Scenario> {
   const module = given as { default?: unknown } | null | undefined;
   if (typeof given === "object" && isScenario(module?.default)) return module.default;
   if (typeof given !== "string") {
+    refuseForeign("the scenario", module?.default ?? given);
     throw new UsageError(
       `a scenario is a name, a path, or what scenario(import.meta, { … }) returned, not ${shown(given)}`,
     );
@@ -38,6 +39,7 @@ export async function loadScenario(given: unknown): Promise<Scenario> {
   }
   const found = await importDefault("scenario", given);
   if (isScenario(found)) return found;
+  refuseForeign(`the scenario in ${given}`, found);
   throw new UsageError(
     `${given} is no scenario: its default export is ${shown(found)}, not what scenario(import.meta, { … }) returns`,
   );

@@ -47,6 +47,9 @@ const KEYS = ["claim", "setup", "tasks", "check", "process", "options", "size"] 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const scenarios = new WeakSet<object>();
 
+/** Where every copy of this module says on a scenario which copy has made it. */
+const MAKER = Symbol.for("unwritten.scenario");
+
 /**
  * Checks a definition; the module's default export is what it returns.
  * Throws `UsageError` with one sentence for the first mistake.
@@ -65,13 +68,14 @@ export function scenario(meta: ImportMeta | { url: string }, definition: Scenari
   optionalFunction(what, "setup", definition.setup);
   optionalFunction(what, "check", definition.check);
   checkProcesses(what, definition);
-  const made = Object.freeze({
+  const checked = {
     ...definition,
     name,
     url,
     options: checkOptions(definition.options),
     size: checkSize(definition.size),
-  });
+  };
+  const made = Object.freeze(Object.defineProperty(checked, MAKER, { value: import.meta.url }));
   scenarios.add(made);
   return made;
 }
@@ -79,6 +83,19 @@ export function scenario(meta: ImportMeta | { url: string }, definition: Scenari
 /** Whether a value came out of `scenario()` in this thread. */
 export function isScenario(value: unknown): value is Scenario {
   return typeof value === "object" && value !== null && scenarios.has(value);
+}
+
+/**
+ * Throws `UsageError` for a value that came out of the `scenario()` of another copy of this package: its scenarios are for
+ * its own machines.
+ */
+export function refuseForeign(what: string, value: unknown): void {
+  const maker: unknown = (value as { [MAKER]?: unknown } | null | undefined)?.[MAKER];
+  if (typeof maker !== "string" || isScenario(value)) return;
+  const [theirs, ours] = [maker, import.meta.url].map((url) => fileURLToPath(url));
+  throw new UsageError(
+    `${what} was made by another copy of unwritten (${theirs}) than the one that is to run it (${ours})`,
+  );
 }
 
 /** The names of the tasks, in the order of the definition: the first is task 0. */

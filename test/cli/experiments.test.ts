@@ -104,13 +104,7 @@ describe("explore", () => {
 
   test("random: the same seed finds the same in as many runs", async () => {
     const words = [
-      "explore",
-      "write-beside-read",
-      "--design",
-      "ext4-xip-inline",
-      "--seed",
-      "5",
-      "--json",
+      ..."explore write-beside-read --design ext4-xip-inline --seed 5 --json".split(" "),
       ...search,
     ];
     const [first, second] = [await run(directory, ...words), await run(directory, ...words)];
@@ -183,6 +177,19 @@ describe("wrong input is refused with one sentence and exit code 2", () => {
       "a module that does not parse",
       ["explore", module("broken.mjs", "export {"), ...design],
       "broken.mjs does not load",
+    ],
+    [
+      "a scenario of another copy of the package",
+      [
+        "explore",
+        module(
+          "other.mjs",
+          `import { scenario } from ${JSON.stringify(new URL("lab/scenario.js?other", library))};
+           export default scenario(import.meta, { claim: "Nothing.", tasks: { one() {} } });`,
+        ),
+        ...design,
+      ],
+      "the scenario in ./other.mjs was made by another copy of unwritten (",
     ],
     [
       "a scenario without tasks",
