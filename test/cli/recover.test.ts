@@ -63,6 +63,20 @@ test("fsck says that the journal needs recovery, and recovers it when it is told
   expect(Buffer.compare(readFileSync(path("crash.img")), after)).toBe(0);
 });
 
+test("io writes back what it has recovered though it only read, but not with -r", async () => {
+  writeFileSync(path("read.img"), crashImage(2));
+  const read = ["-c", "pread 0 1", "read.img:/d0/f0"];
+  expect((await run(directory, "io", "-r", ...read)).stdout).toMatch(/^read 1\/1 bytes/);
+  expect(Buffer.compare(readFileSync(path("read.img")), crashImage(2))).toBe(0);
+  expect((await run(directory, "io", ...read)).stdout).toMatch(/^read 1\/1 bytes/);
+  const after = readFileSync(path("read.img"));
+  expect(Buffer.compare(after, crashImage(2))).not.toBe(0);
+  expect(e2fsck(after)).toBe("");
+  // There is nothing more to recover.
+  expect((await run(directory, "io", ...read)).stdout).toMatch(/^read 1\/1 bytes/);
+  expect(Buffer.compare(readFileSync(path("read.img")), after)).toBe(0);
+});
+
 /** Every image that a failure may leave: all writes up to a sync, and some of those up to the next. */
 function cuts(image: Uint8Array): Uint8Array[] {
   const found: Uint8Array[] = [];
