@@ -3,6 +3,7 @@
 import { Errno } from "../machine/errors.ts";
 import { header } from "../machine/layout.ts";
 import { downWrite, upWrite } from "../locks/rwsem.ts";
+import { freeBlockCount, freeInodeCount } from "./alloc/open-group.ts";
 import { creditsFor } from "./extents/credits.ts";
 import { baseBlocks, tableBlocks } from "./group.ts";
 import { hasExtraTimes, type Inode, markInodeDirty, beginInodeChange, rawInode, setTimes } from "./inode.ts";
@@ -148,14 +149,15 @@ export function statOfFileSystem(sb: SuperBlock): FileSystemStat | number {
   const raw = rawSuperBlock(sb);
   const overhead = raw.s_overhead_clusters || overheadOf(sb, raw.s_journal_inum);
   if (overhead < 0) return overhead;
+  const free = freeBlockCount(sb);
   return {
     type: SUPERBLOCK_MAGIC,
     bsize: BLOCK_SIZE,
     blocks: sb.blockCount - overhead,
-    bfree: sb.freeBlocks,
-    bavail: Math.max(0, sb.freeBlocks - raw.s_r_blocks_count_lo - sb.keptBlocks),
+    bfree: free,
+    bavail: Math.max(0, free - raw.s_r_blocks_count_lo - sb.keptBlocks),
     files: sb.inodeCount,
-    ffree: sb.freeInodes,
+    ffree: freeInodeCount(sb),
   };
 }
 

@@ -6,7 +6,7 @@
 //   setKind(buffer, …)        says what the block holds, so that commit knows its checksum
 //
 // A buffer's bytes are changed between getWriteAccess and journalStop only (journal/handle.ts), under the
-// lock of what they describe: dataSem for extent nodes, allocMutex for bitmaps, and so on.
+// lock of what they describe: dataSem for extent nodes, a group's lock for its bitmaps, and so on.
 //
 // The leaf lock of `BufferCache` protects heads, chains and bits; it nests inside everything.  Who finds a buffer that is
 // in memory goes without it: through the chain, then a reference, and then it looks whether the buffer is still the

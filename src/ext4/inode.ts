@@ -15,7 +15,7 @@
 //   i_links_count         the rwsem of the directory, inside a handle; the orphan list: sb.orphanMutex
 //   rwsem, invalidateSem, truncateMutex, spareSem, spareMutex, mapping   used by designs as they say
 //
-// Lock order: rwsem, invalidateSem, handle (journal.sem), entries, dataSem, sb.allocMutex.
+// Lock order: rwsem, invalidateSem, handle (journal.sem), entries, dataSem, sb.allocMutex, a group's lock.
 
 import { Op, step } from "../machine/cpu.ts";
 import { header, nanosecondsOf, secondsOf } from "../machine/layout.ts";

@@ -1,14 +1,18 @@
 // The mounted file system: what the superblock says, checked once at mount, and the counters that change.
 //
-//   immutable while mounted   everything above `allocMutex`, but for `damaged` and `readOnly` (damage.ts)
-//   under allocMutex          freeBlocks, freeInodes, countsChanged, streamGroup, the map of free blocks,
-//                             preallocations, and all bitmaps and group descriptors
+//   immutable while mounted   everything above `allocMutex`, but for `damaged` and `readOnly` (damage.ts) and
+//                             `countsChanged`
+//   countsChanged             goes from 0 to 1 inside a handle, and back when no handle runs
+//   under allocMutex          streamGroup, the map of free blocks, preallocations: of the mount option mballoc.  With it
+//                             all of the block bitmaps, too
+//   under a group's lock      its bitmaps, its descriptor, and the free counts (alloc/open-group.ts)
 //   under renameMutex         which directory lies in which: who holds it sees a tree that stands still
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
 //   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
 //                             designs of their time
 //
-// Lock order: renameMutex, inode.rwsem, handle (journal.sem), inode.dataSem, allocMutex; handle, orphanMutex.
+// Lock order: renameMutex, inode.rwsem, handle (journal.sem), inode.dataSem, allocMutex, a group's lock; handle,
+// orphanMutex.
 
 import { bug } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
@@ -60,12 +64,10 @@ export const SuperBlock = struct("superblock", {
   keptBlocks: u32, // free blocks for what must not fail for want of space.  kernel: s_resv_clusters
   groupsPerFlex: u32, // groups that have their own structures in the first of them; 1 without flex_bg
   credits: embed(Credits),
+  countsChanged: u32, // 1: the free counts differ from the superblock's buffer
 
   allocLine: cacheLine, // what stands above is only read
   allocMutex: embed(Mutex),
-  freeBlocks: u32,
-  freeInodes: u32,
-  countsChanged: u32, // the two above differ from the superblock's buffer
   streamGroup: u32, // where the last large file got blocks
 
   orphanMutex: embed(Mutex),

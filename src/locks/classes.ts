@@ -19,6 +19,7 @@ export const LockClass = {
   "sb.orphanMutex": 12,
   "sb.sparseMutex": 13,
   "inodeTable.mutex": 14,
+  "group.mutex": 15, // a group's bitmaps and descriptor: inside sb.allocMutex
   "journal.sem": 16,
   "journal.commitMutex": 17,
   "pagePool.lock": 18,

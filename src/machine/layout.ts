@@ -50,6 +50,7 @@ export const Root = {
   groups: 24,
   bitmaps: 25,
   dcache: 26,
+  groupLocks: 27,
 } as const;
 export type Root = (typeof Root)[keyof typeof Root];
 const ROOTS = 32;

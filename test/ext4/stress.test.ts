@@ -7,6 +7,7 @@ import { mediaAt } from "../../src/machine/pmem.ts";
 import { freeBlocks, type Run } from "../../src/ext4/alloc/blocks.ts";
 import { freeInode } from "../../src/ext4/alloc/inodes.ts";
 import { valueOf } from "../../src/locks/references.ts";
+import { freeBlockCount, freeInodeCount } from "../../src/ext4/alloc/open-group.ts";
 import { journalOf } from "../../src/ext4/journal/state.ts";
 import { check } from "../../src/ext4/check/check.ts";
 import { freeze } from "../../src/ext4/journal/commit.ts";
@@ -20,7 +21,7 @@ afterAll(() => threads.close());
 
 test("four threads that allocate, free and commit never share a block or an inode", async () => {
   const { mem, sb } = mountedMachine();
-  const before = { blocks: sb.freeBlocks, inodes: sb.freeInodes };
+  const before = { blocks: freeBlockCount(sb), inodes: freeInodeCount(sb) };
   const results = await threads.run(mem, ["allocator", "allocator", "allocator", "allocator"], 0, 400);
   const owned = results as { runs: Run[]; inodes: number[] }[];
   const blocks = owned.flatMap(({ runs }) =>
@@ -30,7 +31,10 @@ test("four threads that allocate, free and commit never share a block or an inod
   expect(new Set(blocks).size).toBe(blocks.length);
   expect(new Set(inodes).size).toBe(inodes.length);
   expect(blocks.length).toBeGreaterThan(40);
-  expect({ blocks: sb.freeBlocks + blocks.length, inodes: sb.freeInodes + inodes.length }).toEqual(before);
+  expect({
+    blocks: freeBlockCount(sb) + blocks.length,
+    inodes: freeInodeCount(sb) + inodes.length,
+  }).toEqual(before);
   for (const { start, count } of owned.flatMap(({ runs }) => runs)) {
     const handle = journalStart(sb, 4);
     if (typeof handle === "number") throw new Error("no handle");

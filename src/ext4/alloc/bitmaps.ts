@@ -4,10 +4,10 @@
 // layout.  It stays so on media until the first allocation in the group.
 //
 // Every allocation asks for one, so those of the groups used last are kept: a table has the reference to each, a word for
-// each remainder of the groups' numbers.  Who asks gets a bitmap without a reference of his own.  It stays until a
-// bitmap of the same kind is asked for, or the lock is given up.
+// each remainder of the groups' numbers.  Who asks gets a bitmap without a reference of his own: it stays while the
+// group is open.
 //
-// Lock: sb.allocMutex, which callers have.
+// Lock: the group's, which callers have.
 
 import { allocate, Root, rootView, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
@@ -29,11 +29,12 @@ import { crc32c } from "../media/checksum.ts";
 import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, RawGroup } from "../media/group.ts";
 import { BLOCK_SIZE, hasChecksums, type SuperBlock } from "../super.ts";
 import { allBits, setBits } from "./bits.ts";
+import { GROUP_LOCKS, type OpenGroup } from "./open-group.ts";
 
 const BITS = BLOCK_SIZE * 8;
 
 /** So many groups have their bitmaps kept: a power of two. */
-const KEPT = 64;
+const KEPT = 4 * GROUP_LOCKS;
 
 const KeptBitmaps = struct("kept_bitmaps", {
   blocks: bytes(4 * KEPT, 4), // the buffers' addresses
@@ -69,21 +70,21 @@ function keep(mem: Memory, word: number, bitmap: Buffer | undefined): void {
 }
 
 /** The block bitmap of a group; -EFSBADCRC or -EUCLEAN when it is damaged. */
-export function getBlockBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
-  const word = (keptBitmaps(sb.mem).blocks >>> 2) + (group & (KEPT - 1));
-  const known = kept(sb.mem, word, group);
+export function getBlockBitmap({ sb, number, raw }: OpenGroup): Buffer | number {
+  const word = (keptBitmaps(sb.mem).blocks >>> 2) + (number & (KEPT - 1));
+  const known = kept(sb.mem, word, number);
   if (known !== undefined) return known;
-  const bitmap = readBlockBitmap(sb, group, raw);
+  const bitmap = readBlockBitmap(sb, number, raw);
   if (typeof bitmap !== "number") keep(sb.mem, word, bitmap);
   return bitmap;
 }
 
 /** The inode bitmap of a group; -EFSBADCRC when it is damaged. */
-export function getInodeBitmap(sb: SuperBlock, group: number, raw: RawGroup): Buffer | number {
-  const word = (keptBitmaps(sb.mem).inodes >>> 2) + (group & (KEPT - 1));
-  const known = kept(sb.mem, word, group);
+export function getInodeBitmap({ sb, number, raw }: OpenGroup): Buffer | number {
+  const word = (keptBitmaps(sb.mem).inodes >>> 2) + (number & (KEPT - 1));
+  const known = kept(sb.mem, word, number);
   if (known !== undefined) return known;
-  const bitmap = readInodeBitmap(sb, group, raw);
+  const bitmap = readInodeBitmap(sb, number, raw);
   if (typeof bitmap !== "number") keep(sb.mem, word, bitmap);
   return bitmap;
 }

@@ -3,13 +3,19 @@
 // A freed block may be handed out again when the transaction that freed it is durable, without a journal at once
 // (journal/held.ts).  It keeps its bytes: what its last owner wrote is what the next one must never show.
 //
-// Lock: sb.allocMutex, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
+// A group is searched and marked under its lock alone.  The first fit goes from group to group and has one of them open
+// at a time.  What it takes it has found since it opened the group; what it has seen of the others is a guess by then.
+//
+// With the mount option mballoc, sb.allocMutex is held around all of it: the map of free blocks (free-map.ts) is one for
+// all groups, and what it calls free nobody else marks meanwhile.
+//
+// Lock: those two, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
 
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { blocksOf, firstBlockOf, getGroup, overlapsMetadata, rawGroup, releaseGroup } from "../group.ts";
+import { blocksOf, overlapsMetadata } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import { heldCount, holdBlocks, nextHeld, nextNotHeld } from "../journal/held.ts";
 import type { Handle } from "../journal/state.ts";
@@ -18,7 +24,8 @@ import type { SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
 import { loadGroup, markUsed } from "./free-map.ts";
-import { lowerTo, lowestBit, releasesOf, rememberLowest } from "./lowest.ts";
+import { guessOf, lowerTo, lowestBit, releasesOf, rememberLowest } from "./lowest.ts";
+import { addFreeBlocks, closeGroup, freeBlockCount, openGroup, type OpenGroup } from "./open-group.ts";
 import { discardAll } from "./preallocation.ts";
 import { findRun, type Wish } from "./search.ts";
 
@@ -51,18 +58,59 @@ export function allocateBlocks(
   count: number,
   mustNotFail = false,
 ): Run | number {
-  mutexLock(sb.allocMutex);
   const place = goal >= sb.firstDataBlock && goal < sb.blockCount ? goal : sb.firstDataBlock;
-  let result: Run | number = -Errno.ENOSPC;
-  if (mustNotFail || sb.freeBlocks > sb.keptBlocks)
-    result = sb.mballoc === 0 ? fromGoal(handle, sb, place, count) : nearGoal(handle, sb, place, count);
+  if (sb.mballoc === 0) return fromGoal({ handle, sb, goal: place, count });
+  mutexLock(sb.allocMutex);
+  // Blocks are kept with this option only, and with the mutex held their number is no guess.
+  const result =
+    mustNotFail || freeBlockCount(sb) > sb.keptBlocks ? nearGoal(handle, sb, place, count) : -Errno.ENOSPC;
   mutexUnlock(sb.allocMutex);
   return result;
 }
 
-function fromGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
-  const found = search(sb, goal, count);
-  return typeof found === "number" ? found : take(handle, sb, found);
+/** What a first fit looks for. */
+interface Request {
+  readonly handle: Handle;
+  readonly sb: SuperBlock;
+  readonly goal: number;
+  readonly count: number;
+}
+
+function fromGoal(request: Request): Run | number {
+  const { sb, count } = request;
+  for (;;) {
+    let longest = 0;
+    let where = 0;
+    // The goal's group comes twice: from the goal on, and at the end up to it.
+    for (let turn = 0; turn <= sb.groupCount; turn++) {
+      const found = takeInTurn(request, turn, count);
+      if (typeof found !== "number" || found < 0) return found;
+      if (found > longest) [longest, where] = [found, turn];
+    }
+    if (longest === 0) return -Errno.ENOSPC;
+    // There is less everywhere.  Where most was, others may have been since: what is there now will do, and if nothing
+    // is left they have it, and all starts again.
+    const found = takeInTurn(request, where, 1);
+    if (found !== 0) return found;
+  }
+}
+
+/**
+ * Looks at the group whose turn it is, and takes the first run of what is wished or the longest, if it is as long as
+ * `least` or starts at the goal.  Returns what it took; else how long the longest is, or an error.
+ */
+function takeInTurn({ handle, sb, goal, count }: Request, turn: number, least: number): Run | number {
+  const home = groupOf(sb, goal);
+  const group = openGroup(sb, (home + turn) % sb.groupCount);
+  if (typeof group === "number") return group;
+  const from = turn === 0 ? goal - group.first : 0;
+  const to = turn === sb.groupCount ? goal - group.first : blocksOf(sb, group.number);
+  const found = firstFit(group, from, to, count, turn === 0 ? from : -1);
+  let result: Run | number = found;
+  if (typeof found !== "number")
+    result = found.count >= least || found.start === goal ? takeOpen(handle, group, found) : found.count;
+  closeGroup(group);
+  return result;
 }
 
 /** In the goal's group, if it has such a run. */
@@ -87,64 +135,33 @@ export function takeFound(handle: Handle, sb: SuperBlock, run: Run): Run | numbe
 const groupOf = (sb: SuperBlock, block: number): number =>
   Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
 
-function search(sb: SuperBlock, goal: number, count: number): Run | number {
-  const home = groupOf(sb, goal);
-  const goalBit = goal - firstBlockOf(sb, home);
-  let best: Run | undefined;
-  // The goal's group comes twice: from the goal on, and at the end up to it.
-  for (let turn = 0; turn <= sb.groupCount; turn++) {
-    const group = (home + turn) % sb.groupCount;
-    const from = turn === 0 ? goalBit : 0;
-    const to = turn === sb.groupCount ? goalBit : blocksOf(sb, group);
-    const run = searchGroup(sb, group, from, to, count, turn === 0 ? goalBit : -1);
-    if (typeof run === "number") return run;
-    if (run !== undefined && (best === undefined || run.count > best.count)) best = run;
-    if (best !== undefined && (best.count >= count || best.start === goal)) return best;
-  }
-  return best ?? -Errno.ENOSPC;
-}
-
-/** A run in a group, between bit `from` and bit `to`; one that starts at the goal wins (-1: there is none). */
-function searchGroup(
-  sb: SuperBlock,
-  group: number,
-  from: number,
-  to: number,
-  count: number,
-  goal: number,
-): Run | number | undefined {
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return descriptors;
-  const raw = rawGroup(sb, descriptors, group);
-  const bitmap = raw.bg_free_blocks_count_lo === 0 ? undefined : getBlockBitmap(sb, group, raw);
-  releaseGroup(descriptors);
-  if (bitmap === undefined || typeof bitmap === "number") return bitmap;
-  const first = firstBlockOf(sb, group);
-  const lowest = firstFree(sb, group, bitmap);
+/** A run between two bits of a group, 0 if there is none; one that starts at the bit `goal` wins (-1: there is no goal). */
+function firstFit(group: OpenGroup, from: number, to: number, count: number, goal: number): Run | number {
+  if (group.raw.bg_free_blocks_count_lo === 0) return 0;
+  const bitmap = getBlockBitmap(group);
+  if (typeof bitmap === "number") return bitmap;
+  const lowest = firstFree(group, bitmap);
   // Most of what is asked for is one block, and then the first free one is it.
-  const run =
-    count === 1 && lowest >= from && lowest < to
-      ? { start: lowest, count }
-      : longestRun(bitmap, first, goal, Math.max(from, lowest), to, count);
-  if (run === undefined) return undefined;
-  return { start: first + run.start, count: run.count };
+  if (count === 1 && lowest >= from && lowest < to) return { start: group.first + lowest, count };
+  return longestRun(bitmap, group.first, goal, Math.max(from, lowest), to, count);
 }
 
 /** The first bit of a group that is free, and not held. */
-function firstFree(sb: SuperBlock, group: number, { mem, data }: Buffer): number {
+function firstFree({ sb, number, first }: OpenGroup, { mem, data }: Buffer): number {
+  const guess = guessOf(mem, number);
   const releases = releasesOf(mem);
-  const [first, end] = [firstBlockOf(sb, group), blocksOf(sb, group)];
-  let bit = nextBit(mem, data, 0, lowestBit(mem, group), end);
+  const end = blocksOf(sb, number);
+  let bit = nextBit(mem, data, 0, lowestBit(guess, number), end);
   while (bit < end && nextHeld(mem, first + bit, first + bit + 1) === first + bit) {
     bit = nextBit(mem, data, 0, nextNotHeld(mem, first + bit, first + end) - first, end);
   }
-  rememberLowest(mem, group, bit, releases);
+  rememberLowest(guess, number, bit, releases);
   return bit;
 }
 
 /**
- * The first run of `count` free bits, or the longest; bit 0 is block `first`; one that starts at `goal` wins if it is
- * one.
+ * The first run of `count` free bits, or the longest, or 0; bit 0 is block `first`; one that starts at `goal` wins if
+ * it is one.
  */
 function longestRun(
   bitmap: Buffer,
@@ -153,10 +170,10 @@ function longestRun(
   from: number,
   to: number,
   count: number,
-): Run | undefined {
+): Run | number {
   const { mem, data } = bitmap;
   const holds = heldCount(mem) > 0;
-  let best: Run | undefined;
+  let [longest, place] = [0, 0];
   for (let bit = from; bit < to;) {
     const start = nextBit(mem, data, 0, bit, to);
     if (holds && start < to && nextHeld(mem, first + start, first + start + 1) === first + start) {
@@ -166,20 +183,26 @@ function longestRun(
     if (start === to) break;
     let end = nextBit(mem, data, 1, start, Math.min(to, start + count));
     if (holds) end = nextHeld(mem, first + start, first + end) - first;
-    if (best === undefined || end - start > best.count) best = { start, count: end - start };
-    if (best.count >= count || start === goal) break;
+    if (end - start > longest) [longest, place] = [end - start, start];
+    if (longest >= count || start === goal) break;
     bit = end;
   }
-  return best;
+  return longest === 0 ? 0 : { start: first + place, count: longest };
 }
 
 /** Marks a free run as used on media; it lies in one group. */
 export function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
+  const group = openGroup(sb, groupOf(sb, run.start));
+  if (typeof group === "number") return group;
+  const result = takeOpen(handle, group, run);
+  closeGroup(group);
+  return result;
+}
+
+function takeOpen(handle: Handle, group: OpenGroup, run: Run): Run | number {
   // A bitmap may lie: the file system's own structures are nobody's data.
-  if (overlapsMetadata(sb, run.start, run.count)) return damaged(sb.mem, "ownBlock", run.start);
-  const group = groupOf(sb, run.start);
-  const bit = run.start - firstBlockOf(sb, group);
-  const result = mark(handle, sb, group, bit, bit + run.count, 1);
+  if (overlapsMetadata(group.sb, run.start, run.count)) return damaged(group.sb.mem, "ownBlock", run.start);
+  const result = mark(handle, group, run.start, run.count, 1);
   return result < 0 ? result : run;
 }
 
@@ -191,6 +214,8 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
   if (!(start >= sb.firstDataBlock && count > 0 && start + count <= sb.blockCount)) {
     return damaged(sb.mem, "dataRange", start, count);
   }
+  if (overlapsMetadata(sb, start, count)) return damaged(sb.mem, "ownBlock", start);
+  if (sb.mballoc === 0) return free(handle, sb, start, count);
   mutexLock(sb.allocMutex);
   const result = free(handle, sb, start, count);
   mutexUnlock(sb.allocMutex);
@@ -198,57 +223,44 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
 }
 
 function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
-  if (overlapsMetadata(sb, start, count)) return damaged(sb.mem, "ownBlock", start);
-  for (let block = start; block < start + count;) {
-    const group = groupOf(sb, block);
-    const first = firstBlockOf(sb, group);
-    const end = Math.min(start + count, first + blocksOf(sb, group));
-    const result =
-      (sb.mballoc === 0 ? 0 : loadGroup(sb, group)) || mark(handle, sb, group, block - first, end - first, 0);
+  const end = start + count;
+  for (let block = start; block < end;) {
+    const number = groupOf(sb, block);
+    const loaded = sb.mballoc === 0 ? 0 : loadGroup(sb, number);
+    const group = loaded < 0 ? loaded : openGroup(sb, number);
+    if (typeof group === "number") return group;
+    const next = Math.min(end, group.first + blocksOf(sb, number));
+    const result = mark(handle, group, block, next - block, 0);
+    closeGroup(group);
     if (result < 0) return result;
-    block = end;
+    block = next;
   }
   return 0;
 }
 
-/** Gives bits of one group the value 1 (used) or 0, which none of them has yet, and counts them. */
-function mark(handle: Handle, sb: SuperBlock, group: number, from: number, to: number, value: 0 | 1): number {
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return descriptors;
-  const result = markIn(handle, sb, group, descriptors, from, to, value);
-  releaseGroup(descriptors);
-  return result;
-}
-
-function markIn(
-  handle: Handle,
-  sb: SuperBlock,
-  group: number,
-  descriptors: Buffer,
-  from: number,
-  to: number,
-  value: 0 | 1,
-): number {
-  const raw = rawGroup(sb, descriptors, group);
-  const bitmap = getBlockBitmap(sb, group, raw);
+/** Gives the bits of a run in an open group the value 1 (used) or 0, which none of them has yet, and counts them. */
+function mark(handle: Handle, group: OpenGroup, start: number, count: number, value: 0 | 1): number {
+  const { sb, number, first, descriptors, raw } = group;
+  const bitmap = getBlockBitmap(group);
   if (typeof bitmap === "number") return bitmap;
-  const freed = value === 0 ? to - from : from - to;
+  const from = start - first;
+  const freed = value === 0 ? count : -count;
   const left = raw.bg_free_blocks_count_lo + freed;
   const wrong =
-    left < 0 || left > blocksOf(sb, group) || !allBits(sb.mem, bitmap.data, value === 1 ? 0 : 1, from, to);
-  if (!wrong) {
-    getWriteAccess(handle, bitmap);
-    setBits(sb.mem, bitmap.data, value, from, to);
-    dirtyMetadata(handle, bitmap);
-    getWriteAccess(handle, descriptors);
-    raw.bg_free_blocks_count_lo = left;
-    raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
-    dirtyMetadata(handle, descriptors);
-    // What is held is no lower free bit: a search would pass it, and all that is held behind it, again.
-    const reusable = value === 0 && !holdBlocks(sb, firstBlockOf(sb, group) + from, to - from);
-    if (reusable) lowerTo(sb.mem, group, from);
-    sb.freeBlocks += freed;
-    sb.countsChanged = 1;
-  }
-  return wrong ? damaged(sb.mem, "freeBlocks", group) : 0;
+    left < 0 ||
+    left > blocksOf(sb, number) ||
+    !allBits(sb.mem, bitmap.data, value === 1 ? 0 : 1, from, from + count);
+  if (wrong) return damaged(sb.mem, "freeBlocks", number);
+  getWriteAccess(handle, bitmap);
+  setBits(sb.mem, bitmap.data, value, from, from + count);
+  dirtyMetadata(handle, bitmap);
+  getWriteAccess(handle, descriptors);
+  raw.bg_free_blocks_count_lo = left;
+  raw.bg_flags &= ~GROUP_BLOCK_UNINIT;
+  dirtyMetadata(handle, descriptors);
+  // What is held is no lower free bit: a search would pass it, and all that is held behind it, again.
+  const reusable = value === 0 && !holdBlocks(sb, start, count);
+  if (reusable) lowerTo(guessOf(sb.mem, number), number, from);
+  addFreeBlocks(group, freed);
+  return 0;
 }

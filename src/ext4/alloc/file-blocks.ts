@@ -5,7 +5,7 @@
 //   any other       has runs of its own: the file's expected size, rounded up, less what is taken of it already
 //   fallocate       takes of these, and else exactly what it asks for
 //
-// Lock: sb.allocMutex, taken here; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
+// Lock: sb.allocMutex, taken here, and a group's inside it; inside inode.dataSem and a handle.   kernel: ext4_mb_new_blocks
 
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
@@ -14,6 +14,7 @@ import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { findSpace, take, takeFound, type Run } from "./blocks.ts";
 import { markUsed } from "./free-map.ts";
 import { expectedRange, type Expected } from "./normalize.ts";
+import { freeBlockCount } from "./open-group.ts";
 import {
   addPreallocation,
   discard,
@@ -68,8 +69,9 @@ function allocate(handle: Handle, sb: SuperBlock, request: FileRequest): Run | n
 
 /** As many blocks as are free, by halves.  kernel: ext4_claim_free_clusters */
 function affordable(sb: SuperBlock, count: number): number {
+  const free = freeBlockCount(sb) - sb.keptBlocks;
   let left = count;
-  while (left > 0 && left > sb.freeBlocks - sb.keptBlocks) left >>>= 1;
+  while (left > 0 && left > free) left >>>= 1;
   return left;
 }
 

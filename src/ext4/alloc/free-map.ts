@@ -4,15 +4,16 @@
 //
 // One map for all groups; a group is copied from its bitmap when it is first asked for after mount.
 //
-// Lock: sb.allocMutex for all of it.   kernel: the buddy cache, ext4_mb_init_cache
+// Lock: sb.allocMutex for all of it, and inside it a group's where its bitmap is read.   kernel: the buddy cache, ext4_mb_init_cache
 
 import { allocate, header, Root, rootView, setRoot } from "../../machine/layout.ts";
 import type { Memory } from "../../machine/memory.ts";
 import { f64, struct, u32, type ViewOf } from "../../machine/struct.ts";
-import { blocksOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
+import { blocksOf } from "../group.ts";
 import { BLOCK_SIZE, type SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { nextBit, setBits } from "./bits.ts";
+import { closeGroup, openGroup, type OpenGroup } from "./open-group.ts";
 
 const FreeMap = struct("free_map", {
   usedAt: u32, // a bit a block: not to be handed out
@@ -57,18 +58,24 @@ export function isLoaded({ mem }: SuperBlock, group: number): boolean {
 
 /** Sees to it that the map knows a group.  Returns 0, or the error of a bitmap that cannot be read. */
 export function loadGroup(sb: SuperBlock, group: number): number {
-  const { mem } = sb;
-  const { loadedAt, usedAt } = freeMap(mem);
   if (isLoaded(sb, group)) return 0;
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return descriptors;
-  const bitmap = getBlockBitmap(sb, group, rawGroup(sb, descriptors, group));
-  releaseGroup(descriptors);
+  const open = openGroup(sb, group);
+  if (typeof open === "number") return open;
+  const result = copyBitmap(open);
+  closeGroup(open);
+  return result;
+}
+
+function copyBitmap(group: OpenGroup): number {
+  const { sb, number } = group;
+  const { mem, blocksPerGroup } = sb;
+  const { loadedAt, usedAt } = freeMap(mem);
+  const bitmap = getBlockBitmap(group);
   if (typeof bitmap === "number") return bitmap;
-  const first = group * sb.blocksPerGroup;
-  mem.copy(usedAt + first / 8, bitmap.data, sb.blocksPerGroup / 8);
-  setBits(mem, usedAt, 1, first + blocksOf(sb, group), first + sb.blocksPerGroup);
-  setBits(mem, loadedAt, 1, group, group + 1);
+  const first = number * blocksPerGroup;
+  mem.copy(usedAt + first / 8, bitmap.data, blocksPerGroup / 8);
+  setBits(mem, usedAt, 1, first + blocksOf(sb, number), first + blocksPerGroup);
+  setBits(mem, loadedAt, 1, number, number + 1);
   return 0;
 }
 

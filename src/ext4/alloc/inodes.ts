@@ -1,19 +1,18 @@
 // The inode allocator: the first free inode of the parent's group, else of the next group that has one.
 // What the inode's bytes are is the caller's business: they hold whatever an older inode left.
 //
-// Lock: sb.allocMutex, taken here; inside a handle.   kernel: ext4_new_inode, ext4_free_inode
+// Lock: each group's in turn, taken here; inside a handle.   kernel: ext4_new_inode, ext4_free_inode
 
 import { Errno } from "../../machine/errors.ts";
-import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import type { Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { getGroup, groupFlag, rawGroup, releaseGroup } from "../group.ts";
+import { groupFlag } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
-import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT, type RawGroup } from "../media/group.ts";
+import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT } from "../media/group.ts";
 import { hasGroupChecksums, type SuperBlock } from "../super.ts";
 import { getBlockBitmap, getInodeBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
+import { addFreeInodes, closeGroup, openGroup, type OpenGroup } from "./open-group.ts";
 
 /** Credits of one `allocateInode`: both bitmaps and the descriptor.  `freeInode` needs no more. */
 export const INODE_CREDITS = 3;
@@ -22,42 +21,28 @@ const groupOf = (sb: SuperBlock, inode: number): number => Math.floor((inode - 1
 
 /** Allocates an inode's number, near its parent.  -ENOSPC when all are in use. */
 export function allocateInode(handle: Handle, sb: SuperBlock, parent: number, isDirectory: boolean): number {
-  mutexLock(sb.allocMutex);
   let result: number = -Errno.ENOSPC;
   const home = groupOf(sb, parent);
   for (let turn = 0; turn < sb.groupCount && result === -Errno.ENOSPC; turn++) {
-    result = inGroup(handle, sb, (home + turn) % sb.groupCount, isDirectory);
+    const group = openGroup(sb, (home + turn) % sb.groupCount);
+    if (typeof group === "number") return group;
+    result = take(handle, group, isDirectory);
+    closeGroup(group);
   }
-  mutexUnlock(sb.allocMutex);
   return result;
 }
 
-function inGroup(handle: Handle, sb: SuperBlock, group: number, isDirectory: boolean): number {
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return descriptors;
-  const raw = rawGroup(sb, descriptors, group);
-  const bitmap = raw.bg_free_inodes_count_lo === 0 ? -Errno.ENOSPC : getInodeBitmap(sb, group, raw);
-  const result =
-    typeof bitmap === "number" ? bitmap : take(handle, sb, group, descriptors, bitmap, isDirectory);
-  releaseGroup(descriptors);
-  return result;
-}
-
-function take(
-  handle: Handle,
-  sb: SuperBlock,
-  group: number,
-  descriptors: Buffer,
-  bitmap: Buffer,
-  isDirectory: boolean,
-): number {
-  const raw = rawGroup(sb, descriptors, group);
+function take(handle: Handle, group: OpenGroup, isDirectory: boolean): number {
+  const { sb, number, descriptors, raw } = group;
+  if (raw.bg_free_inodes_count_lo === 0) return -Errno.ENOSPC;
+  const bitmap = getInodeBitmap(group);
+  if (typeof bitmap === "number") return bitmap;
   // Where a group has less than eleven inodes, those that are reserved reach into the next one.
-  const reserved = Math.max(0, sb.firstInode - 1 - group * sb.inodesPerGroup);
+  const reserved = Math.max(0, sb.firstInode - 1 - number * sb.inodesPerGroup);
   const first = Math.min(reserved, sb.inodesPerGroup);
   const index = nextBit(sb.mem, bitmap.data, 0, first, sb.inodesPerGroup);
   if (index === sb.inodesPerGroup) return -Errno.ENOSPC;
-  const result = startBlocks(handle, sb, group, raw);
+  const result = startBlocks(handle, group);
   if (result < 0) return result;
   getWriteAccess(handle, bitmap);
   setBits(sb.mem, bitmap.data, 1, index, index + 1);
@@ -72,15 +57,14 @@ function take(
   raw.bg_free_inodes_count_lo -= 1;
   if (isDirectory) raw.bg_used_dirs_count_lo += 1;
   dirtyMetadata(handle, descriptors);
-  sb.freeInodes -= 1;
-  sb.countsChanged = 1;
-  return group * sb.inodesPerGroup + index + 1;
+  addFreeInodes(group, -1);
+  return number * sb.inodesPerGroup + index + 1;
 }
 
 /** A group with inodes in use has a block bitmap on media, as the kernel has it. */
-function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGroup): number {
-  if (!groupFlag(sb, raw, GROUP_BLOCK_UNINIT)) return 0;
-  const blocks = getBlockBitmap(sb, group, raw);
+function startBlocks(handle: Handle, group: OpenGroup): number {
+  if (!groupFlag(group.sb, group.raw, GROUP_BLOCK_UNINIT)) return 0;
+  const blocks = getBlockBitmap(group);
   if (typeof blocks === "number") return blocks;
   getWriteAccess(handle, blocks);
   dirtyMetadata(handle, blocks);
@@ -90,15 +74,14 @@ function startBlocks(handle: Handle, sb: SuperBlock, group: number, raw: RawGrou
 /** Whether a number can be of a file and is in use: 1 or 0, or the error of reading its bitmap. */
 export function inodeInUse(sb: SuperBlock, inode: number): number {
   if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) return 0;
-  const group = groupOf(sb, inode);
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return descriptors;
-  const bitmap = getInodeBitmap(sb, group, rawGroup(sb, descriptors, group));
-  releaseGroup(descriptors);
-  if (typeof bitmap === "number") return bitmap;
+  const group = openGroup(sb, groupOf(sb, inode));
+  if (typeof group === "number") return group;
+  const bitmap = getInodeBitmap(group);
   const index = (inode - 1) % sb.inodesPerGroup;
-  const used = allBits(sb.mem, bitmap.data, 1, index, index + 1);
-  return used ? 1 : 0;
+  const used =
+    typeof bitmap === "number" ? bitmap : Number(allBits(sb.mem, bitmap.data, 1, index, index + 1));
+  closeGroup(group);
+  return used;
 }
 
 /** Frees an inode's number.  -EUCLEAN when it is out of range, reserved or free already. */
@@ -106,42 +89,27 @@ export function freeInode(handle: Handle, sb: SuperBlock, inode: number, isDirec
   if (!(inode >= sb.firstInode && inode <= sb.inodeCount)) {
     return damaged(sb.mem, "reservedInode", inode);
   }
-  mutexLock(sb.allocMutex);
-  const group = groupOf(sb, inode);
-  const descriptors = getGroup(sb, group);
-  let result: number;
-  if (typeof descriptors === "number") result = descriptors;
-  else {
-    result = release(handle, sb, group, descriptors, (inode - 1) % sb.inodesPerGroup, isDirectory);
-    releaseGroup(descriptors);
-  }
-  mutexUnlock(sb.allocMutex);
+  const group = openGroup(sb, groupOf(sb, inode));
+  if (typeof group === "number") return group;
+  const result = release(handle, group, (inode - 1) % sb.inodesPerGroup, isDirectory);
+  closeGroup(group);
   return result;
 }
 
-function release(
-  handle: Handle,
-  sb: SuperBlock,
-  group: number,
-  descriptors: Buffer,
-  index: number,
-  isDirectory: boolean,
-): number {
-  const raw = rawGroup(sb, descriptors, group);
-  const bitmap = getInodeBitmap(sb, group, raw);
+function release(handle: Handle, group: OpenGroup, index: number, isDirectory: boolean): number {
+  const { sb, number, descriptors, raw } = group;
+  const bitmap = getInodeBitmap(group);
   if (typeof bitmap === "number") return bitmap;
   const wrong =
     !allBits(sb.mem, bitmap.data, 1, index, index + 1) || raw.bg_free_inodes_count_lo >= sb.inodesPerGroup;
-  if (!wrong) {
-    getWriteAccess(handle, bitmap);
-    setBits(sb.mem, bitmap.data, 0, index, index + 1);
-    dirtyMetadata(handle, bitmap);
-    getWriteAccess(handle, descriptors);
-    raw.bg_free_inodes_count_lo += 1;
-    if (isDirectory && raw.bg_used_dirs_count_lo > 0) raw.bg_used_dirs_count_lo -= 1;
-    dirtyMetadata(handle, descriptors);
-    sb.freeInodes += 1;
-    sb.countsChanged = 1;
-  }
-  return wrong ? damaged(sb.mem, "freeInodes", group) : 0;
+  if (wrong) return damaged(sb.mem, "freeInodes", number);
+  getWriteAccess(handle, bitmap);
+  setBits(sb.mem, bitmap.data, 0, index, index + 1);
+  dirtyMetadata(handle, bitmap);
+  getWriteAccess(handle, descriptors);
+  raw.bg_free_inodes_count_lo += 1;
+  if (isDirectory && raw.bg_used_dirs_count_lo > 0) raw.bg_used_dirs_count_lo -= 1;
+  dirtyMetadata(handle, descriptors);
+  addFreeInodes(group, 1);
+  return 0;
 }

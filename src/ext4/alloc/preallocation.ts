@@ -8,7 +8,7 @@
 //
 // Each list starts in its owner: inode.preallocations, the pool's groups.
 //
-// Lock: sb.allocMutex.   kernel: struct ext4_prealloc_space
+// Lock: sb.allocMutex, and inside it a group's where its bitmap is read.   kernel: struct ext4_prealloc_space
 
 import { currentTask } from "../../machine/cpu.ts";
 import { allocate, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
@@ -17,12 +17,12 @@ import type { Memory } from "../../machine/memory.ts";
 import { claimSlot, initSlots, releaseSlot, Slots } from "../../machine/pool.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
-import { firstBlockOf, getGroup, rawGroup, releaseGroup } from "../group.ts";
 import { Inode } from "../inode.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
 import { nextBit } from "./bits.ts";
 import { markFree } from "./free-map.ts";
+import { closeGroup, openGroup, type OpenGroup } from "./open-group.ts";
 
 export const Preallocation = struct("preallocation", {
   next: u32, // of the same owner
@@ -159,20 +159,22 @@ function discardList(sb: SuperBlock, head: number): void {
 export function discard(sb: SuperBlock, gone: Preallocation): number {
   const { free } = gone;
   if (gone.inodeAt === 0) markFree(sb, gone.media, gone.length);
-  else freeUntaken(sb, gone);
+  else {
+    const group = openGroup(sb, Math.floor((gone.media - sb.firstDataBlock) / sb.blocksPerGroup));
+    if (typeof group !== "number") {
+      freeUntaken(group, gone);
+      closeGroup(group);
+    }
+  }
   dropPreallocation(sb, gone);
   return free;
 }
 
 /** kernel: ext4_mb_release_inode_pa */
-function freeUntaken(sb: SuperBlock, { media, length }: Preallocation): void {
-  const group = Math.floor((media - sb.firstDataBlock) / sb.blocksPerGroup);
-  const descriptors = getGroup(sb, group);
-  if (typeof descriptors === "number") return;
-  const bitmap = getBlockBitmap(sb, group, rawGroup(sb, descriptors, group));
-  releaseGroup(descriptors);
+function freeUntaken(group: OpenGroup, { media, length }: Preallocation): void {
+  const { sb, first } = group;
+  const bitmap = getBlockBitmap(group);
   if (typeof bitmap === "number") return;
-  const first = firstBlockOf(sb, group);
   const end = media + length - first;
   for (let bit = media - first; bit < end;) {
     const from = nextBit(sb.mem, bitmap.data, 0, bit, end);

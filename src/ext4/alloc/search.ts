@@ -6,7 +6,8 @@
 // measured from a place on is whole buddies, until they are as long as wanted, so a run gives the same piece
 // however it came to be free.
 //
-// Caller has sb.allocMutex.   kernel: ext4_mb_regular_allocator
+// Caller has sb.allocMutex: with it the free counts of groups stand still, and the one flag that does not, for an inode
+// may be allocated meanwhile, is a hint.   kernel: ext4_mb_regular_allocator
 
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";

@@ -23,6 +23,7 @@ import { note, Note } from "../../machine/trace.ts";
 import { leafLock, leafUnlock } from "../../locks/owner.ts";
 import { groupLock, groupLockFor, groupUnlock } from "../../locks/group.ts";
 import { percpuDownWrite, percpuUpWrite } from "../../locks/percpu-rwsem.ts";
+import { freeBlockCount, freeInodeCount } from "../alloc/open-group.ts";
 import {
   bufferAt,
   bufferCache,
@@ -150,8 +151,8 @@ function writeInPlace(sb: SuperBlock, journal: Journal): number {
 }
 
 /**
- * The superblock's counts follow the groups' at commit: no operation pays a block for them.  Where nothing else
- * changed it stays as it is, even if damage was found: who only reads changes nothing.
+ * The superblock's counts follow the groups' at commit, and are exact, as no handle runs: no operation pays a block for
+ * them.  Where nothing else changed it stays as it is, even if damage was found: who only reads changes nothing.
  */
 function writeCounts(sb: SuperBlock): void {
   const { damaged, countsChanged, mem } = sb;
@@ -160,8 +161,8 @@ function writeCounts(sb: SuperBlock): void {
   const raw = RawSuperBlock.of(sb.mem, buffer.data + SUPERBLOCK_OFFSET);
   touch(sb.mem, buffer.data, BLOCK_SIZE);
   setDirty(buffer);
-  raw.s_free_blocks_count_lo = sb.freeBlocks;
-  raw.s_free_inodes_count = sb.freeInodes;
+  raw.s_free_blocks_count_lo = freeBlockCount(sb);
+  raw.s_free_inodes_count = freeInodeCount(sb);
   if (damaged !== 0) raw.s_state |= STATE_ERROR;
   sb.countsChanged = 0;
 }

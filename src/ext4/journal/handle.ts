@@ -22,6 +22,7 @@ import { assert, bug, Errno } from "../../machine/errors.ts";
 import { touch } from "../../machine/snapshot.ts";
 import { addTo } from "../../locks/references.ts";
 import { percpuDownRead, percpuUpRead } from "../../locks/percpu-rwsem.ts";
+import { freeBlockCount } from "../alloc/open-group.ts";
 import {
   bufferCache,
   dropBuffer,
@@ -52,7 +53,7 @@ const SPARE_BLOCKS = 64;
 /** Whether space is short that a commit would give back: a guess, without a lock.  kernel: ext4_should_retry_alloc */
 function needsHeld(sb: SuperBlock, credits: number): boolean {
   const held = heldCount(sb.mem);
-  return held > 0 && sb.freeBlocks - held < Math.max(SPARE_BLOCKS, credits);
+  return held > 0 && freeBlockCount(sb) - held < Math.max(SPARE_BLOCKS, credits);
 }
 
 /**

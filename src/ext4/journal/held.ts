@@ -3,6 +3,10 @@
 //
 // The allocator asks here which blocks are held (mount option mballoc=0), or has them used in its map until then.
 //
+// Blocks are held under their group's lock, in the moment in which the bitmap calls them free: who has the group open
+// sees both or neither.  They are let go without that lock: what a search sees held may be free by the time it ends, and
+// is missed.  That does no harm, but what the search has learnt of the group must not last (alloc/lowest.ts).
+//
 // kernel: ext4_mb_free_metadata, ext4_process_freed_data
 
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
@@ -18,7 +22,7 @@ const heldBy = (journal: Journal, sequence: number): PageSet =>
 
 /**
  * Holds blocks that the running transaction has freed, if there is a journal: whether it does.  Inside a handle, with
- * sb.allocMutex.
+ * their group open, and sb.allocMutex if it is the map that has them.
  */
 export function holdBlocks(sb: SuperBlock, start: number, count: number): boolean {
   const journal = journalOf(sb.mem);

@@ -9,7 +9,7 @@
 //                 `revoked`
 //   commitMutex   one commit or checkpoint at a time.  Protects head, free, empty, and the log on media
 //   promised      nobody: it is added to.  A handle's part of it is its task's, sem shared; sem alone: a commit takes it
-//   held          single bits: sb.allocMutex; emptied at the end of a commit, when nobody adds to that one
+//   held          single bits: the lock of the block's group; emptied at the end of a commit, when nobody adds to that one
 //   all others    constant while mounted
 //
 // Lock order: inode locks, then commitMutex, then sem; or sem shared (a handle), then inode.dataSem and below.  A

@@ -1,5 +1,6 @@
 // The group descriptors, checked at mount: where their bitmaps and tables lie, what they count.
 
+import { clearFreeCounts, countGroup, freeBlockCount, freeInodeCount } from "../alloc/open-group.ts";
 import {
   getGroup,
   baseBlocks,
@@ -20,22 +21,19 @@ import { hasChecksums, hasGroupChecksums, type SuperBlock } from "../super.ts";
 /** What is wrong with a descriptor, in a sentence; otherwise the free counts are summed up. */
 export function checkGroups(sb: SuperBlock, raw: RawSuperBlock): string | undefined {
   claimAllBases(sb);
-  let freeBlocks = 0;
-  let freeInodes = 0;
+  clearFreeCounts(sb);
   for (let number = 0; number < sb.groupCount; number++) {
     const buffer = getGroup(sb, number);
     if (typeof buffer === "number") return `the descriptor of group ${number} cannot be read`;
     const group = rawGroup(sb, buffer, number);
     const wrong =
       wrongSum(sb, raw, group, number) ?? wrongPlaces(sb, group, number) ?? wrongCounts(sb, group, number);
-    freeBlocks += group.bg_free_blocks_count_lo;
-    freeInodes += group.bg_free_inodes_count_lo;
+    countGroup(sb, number, group);
     releaseGroup(buffer);
     if (wrong !== undefined) return wrong;
   }
-  sb.freeBlocks = freeBlocks;
-  sb.freeInodes = freeInodes;
-  const same = raw.s_free_blocks_count_lo === freeBlocks && raw.s_free_inodes_count === freeInodes;
+  const same =
+    raw.s_free_blocks_count_lo === freeBlockCount(sb) && raw.s_free_inodes_count === freeInodeCount(sb);
   sb.countsChanged = same ? 0 : 1;
   return undefined;
 }

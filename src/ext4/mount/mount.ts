@@ -17,6 +17,7 @@ import { damaged, initFindings, takeFinding } from "../damage.ts";
 import { forgetNames, initDcache } from "../directory/dcache.ts";
 import { initBlockHints } from "../directory/hint.ts";
 import { dropBitmaps, initBitmaps } from "../alloc/bitmaps.ts";
+import { initGroupLocks } from "../alloc/open-group.ts";
 import { dropGroups, holdGroups, initGroups } from "../group.ts";
 import { isDirectory } from "../inode.ts";
 import { forgetDirectories, iget, inodeAt, iput } from "../inodes/cache.ts";
@@ -61,6 +62,7 @@ export function initSuperBlock(mem: Memory): void {
   initPreallocations(mem);
   initBuffers(mem);
   initGroups(mem);
+  initGroupLocks(mem);
   initBitmaps(mem);
   initBlockHints(mem);
   initDcache(mem);
