@@ -6,6 +6,7 @@
 //   under allocMutex          streamGroup, the map of free blocks, preallocations: of the mount option mballoc.  With it
 //                             all of the block bitmaps, too
 //   under a group's lock      its bitmaps, its descriptor, and the free counts (alloc/open-group.ts)
+//   under the root's rwsem    directoryGroup
 //   under renameMutex         which directory lies in which: who holds it sees a tree that stands still
 //   under orphanMutex         the list of unlinked inodes in use: s_last_orphan and the links in inodes
 //   sparseMutex, sparseSeq    nothing of ours: mm/filemap_xip.c's xip_sparse_mutex and xip_sparse_seq, for the
@@ -69,6 +70,7 @@ export const SuperBlock = struct("superblock", {
   allocLine: cacheLine, // what stands above is only read
   allocMutex: embed(Mutex),
   streamGroup: u32, // where the last large file got blocks
+  directoryGroup: u32, // which the last directory in the root got
 
   orphanMutex: embed(Mutex),
   renameMutex: embed(Mutex), // held while a name moves from one directory to another

@@ -1,4 +1,6 @@
-// The inode allocator: the first free inode of the parent's group, else of the next group that has one.
+// The inode allocator: the first free inode of the parent's group, else of the next group that has one.  Directories in
+// the root go to one group after the other, and what is made in them follows: tasks that work in different ones do not
+// meet.  (With mballoc all is as in Linux, where that is so only beyond the first 16 groups.)
 // What the inode's bytes are is the caller's business: they hold whatever an older inode left.
 //
 // Lock: each group's in turn, taken here; inside a handle.   kernel: ext4_new_inode, ext4_free_inode
@@ -9,20 +11,55 @@ import { groupFlag } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import type { Handle } from "../journal/state.ts";
 import { GROUP_BLOCK_UNINIT, GROUP_INODE_UNINIT } from "../media/group.ts";
+import { ROOT_INODE } from "../media/inode.ts";
 import { hasGroupChecksums, type SuperBlock } from "../super.ts";
 import { getBlockBitmap, getInodeBitmap } from "./bitmaps.ts";
 import { allBits, nextBit, setBits } from "./bits.ts";
-import { addFreeInodes, closeGroup, openGroup, type OpenGroup } from "./open-group.ts";
+import {
+  addFreeInodes,
+  closeGroup,
+  freeBlockCount,
+  freeInodeCount,
+  openGroup,
+  type OpenGroup,
+} from "./open-group.ts";
 
 /** Credits of one `allocateInode`: both bitmaps and the descriptor.  `freeInode` needs no more. */
 export const INODE_CREDITS = 3;
 
 const groupOf = (sb: SuperBlock, inode: number): number => Math.floor((inode - 1) / sb.inodesPerGroup);
 
+/** The group in which to look first. */
+function homeOf(sb: SuperBlock, parent: number, isDirectory: boolean): number {
+  const near = groupOf(sb, parent);
+  return isDirectory && parent === ROOT_INODE && sb.mballoc === 0 ? nextRoomy(sb, near) : near;
+}
+
+/** The next group behind the one that the last directory in the root got, if it has room; else `near`. */
+function nextRoomy(sb: SuperBlock, near: number): number {
+  for (let turn = 1; turn < sb.groupCount; turn++) {
+    const number = (sb.directoryGroup + turn) % sb.groupCount;
+    if (!isRoomy(sb, number)) continue;
+    sb.directoryGroup = number;
+    return number;
+  }
+  return near;
+}
+
+/** Whether a group has three quarters of what a group has free on average, or more.  kernel: find_group_orlov */
+function isRoomy(sb: SuperBlock, number: number): boolean {
+  const group = openGroup(sb, number);
+  if (typeof group === "number") return false;
+  const { bg_free_blocks_count_lo: blocks, bg_free_inodes_count_lo: inodes } = group.raw;
+  closeGroup(group);
+  const share = 0.75 / sb.groupCount;
+  return blocks >= share * freeBlockCount(sb) && inodes >= share * freeInodeCount(sb);
+}
+
 /** Allocates an inode's number, near its parent.  -ENOSPC when all are in use. */
 export function allocateInode(handle: Handle, sb: SuperBlock, parent: number, isDirectory: boolean): number {
   let result: number = -Errno.ENOSPC;
-  const home = groupOf(sb, parent);
+  const home = homeOf(sb, parent, isDirectory);
   for (let turn = 0; turn < sb.groupCount && result === -Errno.ENOSPC; turn++) {
     const group = openGroup(sb, (home + turn) % sb.groupCount);
     if (typeof group === "number") return group;

@@ -86,6 +86,7 @@ export function mount(mem: Memory, options: MountOptions = {}): SuperBlock | Mou
   sb.keptBlocks = sb.mballoc === 0 ? 0 : keptOf(sb.blockCount);
   clearFreeMap(sb);
   clearPreallocations(sb);
+  sb.directoryGroup = 0;
   forgetLowestFree(mem);
   const buffer = getBuffer(sb, SUPERBLOCK_OFFSET >>> BLOCK_SHIFT);
   if (typeof buffer === "number") return { message: "there is no memory for the superblock" };
