@@ -23,7 +23,8 @@ afterAll(() => threads.close());
 
 test("the proposal breaks a promise under four tasks of mixed calls, by hardware and delays alone", async () => {
   const { violation } = await stress({ design: "ext4-xip-inline", chaos: 0.3, timeout: 60_000 });
-  expect(violation?.promise).toMatch(/^no-/);
+  // Mostly what a task saw, now and then what is left: a block that a fault put behind the end of a truncated file.
+  expect(violation?.promise).toMatch(/^(no-.*|consistent)$/);
 });
 
 test("the serialized design keeps every promise under four tasks of mixed calls", async () => {
