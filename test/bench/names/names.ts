@@ -53,16 +53,17 @@ export async function benchNames(): Promise<void> {
   await run(["make", "make"], 20); // both threads have compiled the kernel, and not in haste
   const alone: number[] = [];
   const together: number[] = [];
-  for (let turn = 0; turn < 5; turn++) {
+  for (let turn = 0; turn < 9; turn++) {
     alone.push(...(await run(["make"])));
     together.push((await run(["make", "make"])).reduce((sum, one) => sum + one, 0));
   }
   await threads.close();
-  const [one, two] = [median(alone), median(together)];
-  print("create, write 4 KiB, close, one task", `${round(one)}/s`, "150,000/s");
+  print("create, write 4 KiB, close, one task", `${round(median(alone))}/s`, "150,000/s");
   if (existsSync(TMPFS)) print("the same through node:fs on tmpfs", `${round(makeOnTmpfs(20))}/s`);
-  print("the same by two tasks in two directories", `${round(two)}/s`);
-  print("two tasks / one task", (two / one).toFixed(2), "1.5");
+  print("the same by two tasks in two directories", `${round(median(together))}/s`);
+  // Turn by turn: a machine that others use is as fast in both halves of a turn.
+  const times = together.map((two, turn) => two / (alone[turn] as number));
+  print("two tasks / one task, median of the turns", median(times).toFixed(2), "1.5");
 
   calls.mkdir("/many");
   calls.close(calls.open("/many/file", "w"));
