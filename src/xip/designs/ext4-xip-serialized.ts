@@ -165,18 +165,19 @@ function writeLocked(inode: Inode, from: UserBuffer, position: number, length: n
   // What a mapping stored behind the end of the file must not come into view when the file grows.
   const error = (position > size ? zeroTail(inode, size) : 0) || updateTime(inode);
   if (error < 0) return error;
-  const done = writeBlocks(inode, from, position, length);
+  const done = writeBlocks(inode, from, position, length, size);
   const failed = done > 0 && position + done > size ? growTo(inode, position + done) : 0;
   return failed < 0 ? failed : done;
 }
 
-/** Copies to one block after the other.  Returns how many bytes; an error where it is none. */
-function writeBlocks(inode: Inode, from: UserBuffer, position: number, length: number): number {
+/** Copies to one block after the other of a file of `size` bytes.  Returns how many bytes; an error where it is none. */
+function writeBlocks(inode: Inode, from: UserBuffer, position: number, length: number, size: number): number {
   const { mem } = inode;
   let done = 0;
   while (done < length) {
     const { block, from: offset, count } = inBlock(position + done, length - done);
-    const media = writtenBlock(inode, block);
+    // What lies behind the end is seldom written: that is asked in the transaction alone.
+    const media = block * PAGE_SIZE < size ? writtenBlock(inode, block) : makeWritten(inode, block);
     if (media < 0) return done || media;
     const copied = copyIn(mem, mediaAddress(superBlock(mem), media) + offset, from, done, count);
     done += copied;
