@@ -1,7 +1,8 @@
 // Paths: from a name that a program gives to an inode.
 //
 // A directory is read under its rwsem, and the inode it names is referenced before that is given up, so an
-// inode that was found has not been freed.  Directories are locked one at a time.
+// inode that was found has not been freed.  Directories are locked one at a time; those that the task remembers by
+// their names are not locked at all (directory/dcache.ts).
 
 import { Errno } from "../../machine/errors.ts";
 import { MAX_NAME, MAX_PATH, MAX_SYMLINKS } from "../../machine/limits.ts";
