@@ -48,17 +48,6 @@ export function claimSlot(slots: Slots): number {
   return -1;
 }
 
-/** The first slot from `from` on that is taken, or how many there are.  Who comes or goes meanwhile may be met or not. */
-export function nextTaken(slots: Slots, from: number): number {
-  const first = slots.bitsAt >>> 2;
-  const end = slots.words * 32;
-  for (let slot = from; slot < end; slot = (slot | 31) + 1) {
-    const bits = (slots.mem.i32[first + (slot >>> 5)] as number) & (-1 << (slot & 31));
-    if (bits !== 0) return (slot & ~31) + 31 - Math.clz32(bits & -bits);
-  }
-  return end;
-}
-
 /** Gives a slot back. */
 export function releaseSlot(slots: Slots, slot: number): void {
   const mask = 1 << (slot & 31);

@@ -26,7 +26,7 @@ import { Errno } from "../../machine/errors.ts";
 import { allocate, header, Root, rootView, setRoot, strideOf, viewAt } from "../../machine/layout.ts";
 import { MAX_INODES } from "../../machine/limits.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { claimSlot, initSlots, nextTaken, releaseSlot, Slots } from "../../machine/pool.ts";
+import { claimSlot, initSlots, releaseSlot, Slots } from "../../machine/pool.ts";
 import { bytes, cacheLine, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { LockClass } from "../../locks/classes.ts";
 import { initMutex, Mutex, mutexLock, mutexUnlock } from "../../locks/mutex.ts";
@@ -41,6 +41,7 @@ import {
 import { initRwSem } from "../../locks/rwsem.ts";
 import { initMapping } from "../../mm/mapping.ts";
 import { freeInode } from "../alloc/inodes.ts";
+import { nextBit } from "../alloc/bits.ts";
 import { discardPreallocations } from "../alloc/preallocation.ts";
 import { bufferAt, releaseBuffer, type Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
@@ -100,9 +101,9 @@ export function inodeAt(mem: Memory, at: number): Inode {
  * comes or goes meanwhile may be met or not.  kernel: iterate over s_inodes
  */
 export function igetNext(mem: Memory, place: number): { inode: Inode; place: number } | undefined {
-  const { places, inodesAt } = tableOf(mem);
-  for (let next = nextTaken(places, place); next < MAX_INODES; next = nextTaken(places, next + 1)) {
-    const inode = inodeAt(mem, inodesAt + next * STRIDE);
+  const table = tableOf(mem);
+  for (let next = nextTaken(table, place); next < MAX_INODES; next = nextTaken(table, next + 1)) {
+    const inode = inodeAt(mem, table.inodesAt + next * STRIDE);
     if (referencesTo(inode.references) === 0) continue;
     step(Op.update, inode.references.at);
     if (takeReference(inode.references)) return { inode, place: next };
@@ -170,16 +171,20 @@ export function forgetDirectory(inode: Inode): void {
 /** The inode of a number, as far as one can see without a reference. */
 function findOpen(mem: Memory, number: number): Inode | undefined {
   const table = tableOf(mem);
-  const { places, inodesAt } = table;
   const kept = mem.u32[keptWord(table, number)] as number;
   if (kept !== 0 && mem.u32[(kept + NUMBER) >>> 2] === number) return inodeAt(mem, kept);
-  for (let place = nextTaken(places, 0); place < MAX_INODES; place = nextTaken(places, place + 1)) {
-    const at = inodesAt + place * STRIDE;
+  for (let place = nextTaken(table, 0); place < MAX_INODES; place = nextTaken(table, place + 1)) {
+    const at = table.inodesAt + place * STRIDE;
     if (mem.u32[(at + NUMBER) >>> 2] !== number) continue;
     const inode = inodeAt(mem, at);
     if (referencesTo(inode.references) > 0) return inode;
   }
   return undefined;
+}
+
+/** The first place from `from` on that is not free, MAX_INODES without one. */
+function nextTaken({ mem, places }: InodeTable, from: number): number {
+  return nextBit(mem, places.bitsAt, 1, from, MAX_INODES);
 }
 
 /** A place, which is the caller's alone. */

@@ -6,7 +6,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import { MAX_NAME, MAX_PATH, MAX_SYMLINKS } from "../../machine/limits.ts";
-import { utf8 } from "../../machine/memory.ts";
+import { putAscii, utf8 } from "../../machine/memory.ts";
 import { downRead, upRead } from "../../locks/rwsem.ts";
 import { bufferData, getBuffer, releaseBuffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
@@ -62,18 +62,6 @@ function nameEnd(path: Uint8Array, length: number, from: number): number {
 /** The bytes of a text while it is walked, for a thread walks one path at a time: an array for each would cost more. */
 const spelled = new Uint8Array(MAX_PATH);
 
-/** Puts a text's bytes there, if it is ASCII, has no NUL and is short enough for a path: how many, or -1. */
-function spell(text: string): number {
-  const { length } = text;
-  if (length >= MAX_PATH) return -1;
-  for (let at = 0; at < length; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit === 0 || unit > 0x7f) return -1;
-    spelled[at] = unit;
-  }
-  return length;
-}
-
 /** A part of a path, as bytes of its own: paths are short, and `slice` and `subarray` cost several times as much. */
 function partOf(path: Uint8Array, from: number, end: number): Uint8Array {
   const part = new Uint8Array(end - from);
@@ -82,8 +70,8 @@ function partOf(path: Uint8Array, from: number, end: number): Uint8Array {
 }
 
 /** Whether a byte of a path is 0, as no name has one. */
-function hasNul(path: Uint8Array): boolean {
-  for (let at = 0; at < path.length; at++) if (path[at] === 0) return true;
+function hasNul(path: Uint8Array, length: number): boolean {
+  for (let at = 0; at < length; at++) if (path[at] === 0) return true;
   return false;
 }
 
@@ -115,14 +103,10 @@ export function walkParent(sb: SuperBlock, path: Path, follow = false): Parent |
 }
 
 function resolve(sb: SuperBlock, given: Path, follow: boolean, parent: boolean): Parent | number {
-  let path: Uint8Array = spelled;
-  let length = typeof given === "string" ? spell(given) : -1;
-  if (length < 0) {
-    path = bytesOf(given);
-    ({ length } = path);
-    if (hasNul(path)) return -Errno.ENOENT;
-  }
-  if (length === 0) return -Errno.ENOENT;
+  const isShort = typeof given === "string" && given.length < MAX_PATH && putAscii(given, spelled);
+  let path = isShort ? spelled : bytesOf(given);
+  let length = isShort ? given.length : path.length;
+  if (length === 0 || hasNul(path, length)) return -Errno.ENOENT;
   if (length >= MAX_PATH) return -Errno.ENAMETOOLONG;
   let directory = root(sb);
   let links = 0;
