@@ -83,6 +83,10 @@ export function firstBlockOf(sb: SuperBlock, group: number): number {
   return sb.firstDataBlock + group * sb.blocksPerGroup;
 }
 
+/** The group that a block lies in. */
+export const groupAt = (sb: SuperBlock, block: number): number =>
+  Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
+
 /** Blocks of a group; the last one may be short. */
 export function blocksOf(sb: SuperBlock, group: number): number {
   return Math.min(sb.blocksPerGroup, sb.blockCount - firstBlockOf(sb, group));

@@ -15,7 +15,7 @@ import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Buffer } from "../buffer.ts";
 import { damaged } from "../damage.ts";
-import { blocksOf, overlapsMetadata } from "../group.ts";
+import { blocksOf, groupAt, overlapsMetadata } from "../group.ts";
 import { dirtyMetadata, getWriteAccess } from "../journal/handle.ts";
 import { heldCount, holdBlocks, nextHeld, nextNotHeld } from "../journal/held.ts";
 import type { Handle } from "../journal/state.ts";
@@ -100,7 +100,7 @@ function fromGoal(request: Request): Run | number {
  * `least` or starts at the goal.  Returns what it took; else how long the longest is, or an error.
  */
 function takeInTurn({ handle, sb, goal, count }: Request, turn: number, least: number): Run | number {
-  const home = groupOf(sb, goal);
+  const home = groupAt(sb, goal);
   const group = openGroup(sb, (home + turn) % sb.groupCount);
   if (typeof group === "number") return group;
   const from = turn === 0 ? goal - group.first : 0;
@@ -115,7 +115,7 @@ function takeInTurn({ handle, sb, goal, count }: Request, turn: number, least: n
 
 /** In the goal's group, if it has such a run. */
 function nearGoal(handle: Handle, sb: SuperBlock, goal: number, count: number): Run | number {
-  const found = findSpace(sb, { count, group: groupOf(sb, goal), first: 0, data: false });
+  const found = findSpace(sb, { count, group: groupAt(sb, goal), first: 0, data: false });
   return typeof found === "number" ? found : takeFound(handle, sb, found);
 }
 
@@ -131,9 +131,6 @@ export function takeFound(handle: Handle, sb: SuperBlock, run: Run): Run | numbe
   if (typeof result !== "number") markUsed(sb, run.start, run.count);
   return result;
 }
-
-const groupOf = (sb: SuperBlock, block: number): number =>
-  Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
 
 /** A run between two bits of a group, 0 if there is none; one that starts at the bit `goal` wins (-1: there is no goal). */
 function firstFit(group: OpenGroup, from: number, to: number, count: number, goal: number): Run | number {
@@ -192,7 +189,7 @@ function longestRun(
 
 /** Marks a free run as used on media; it lies in one group. */
 export function take(handle: Handle, sb: SuperBlock, run: Run): Run | number {
-  const group = openGroup(sb, groupOf(sb, run.start));
+  const group = openGroup(sb, groupAt(sb, run.start));
   if (typeof group === "number") return group;
   const result = takeOpen(handle, group, run);
   closeGroup(group);
@@ -225,7 +222,7 @@ export function freeBlocks(handle: Handle, sb: SuperBlock, start: number, count:
 function free(handle: Handle, sb: SuperBlock, start: number, count: number): number {
   const end = start + count;
   for (let block = start; block < end;) {
-    const number = groupOf(sb, block);
+    const number = groupAt(sb, block);
     const loaded = sb.mballoc === 0 ? 0 : loadGroup(sb, number);
     const group = loaded < 0 ? loaded : openGroup(sb, number);
     if (typeof group === "number") return group;

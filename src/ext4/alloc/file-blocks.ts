@@ -10,6 +10,7 @@
 import { Errno } from "../../machine/errors.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
 import type { Handle } from "../journal/state.ts";
+import { groupAt } from "../group.ts";
 import { BLOCK_SIZE, superBlock, type SuperBlock } from "../super.ts";
 import { findSpace, take, takeFound, type Run } from "./blocks.ts";
 import { markUsed } from "./free-map.ts";
@@ -141,7 +142,7 @@ function find(sb: SuperBlock, request: FileRequest, small: boolean): Found | num
   const range = small || request.exact ? { logical: request.logical, first: 0 } : expectedRange(sb, request);
   const wish: Wish = {
     count: "count" in range ? range.count : small && !request.exact ? GROUP_PREALLOCATION : request.count,
-    group: small ? groupAt(sb, request.goal) : sb.streamGroup,
+    group: small ? groupNear(sb, request.goal) : sb.streamGroup,
     first: range.first,
     data: true,
   };
@@ -151,10 +152,8 @@ function find(sb: SuperBlock, request: FileRequest, small: boolean): Found | num
   return { run, logical: lead(request, range.logical, wish.count, run.count) };
 }
 
-const groupAt = (sb: SuperBlock, block: number): number =>
-  block >= sb.firstDataBlock && block < sb.blockCount
-    ? Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup)
-    : 0;
+const groupNear = (sb: SuperBlock, goal: number): number =>
+  goal >= sb.firstDataBlock && goal < sb.blockCount ? groupAt(sb, goal) : 0;
 
 /**
  * Where in the file a run starts that was found for `wanted` blocks from `logical` on and may be shorter: at

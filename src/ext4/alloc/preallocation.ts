@@ -17,6 +17,7 @@ import type { Memory } from "../../machine/memory.ts";
 import { claimSlot, initSlots, releaseSlot, Slots } from "../../machine/pool.ts";
 import { bytes, embed, struct, u32, type ViewOf } from "../../machine/struct.ts";
 import { mutexLock, mutexUnlock } from "../../locks/mutex.ts";
+import { groupAt } from "../group.ts";
 import { Inode } from "../inode.ts";
 import { superBlock, type SuperBlock } from "../super.ts";
 import { getBlockBitmap } from "./bitmaps.ts";
@@ -160,7 +161,7 @@ export function discard(sb: SuperBlock, gone: Preallocation): number {
   const { free } = gone;
   if (gone.inodeAt === 0) markFree(sb, gone.media, gone.length);
   else {
-    const group = openGroup(sb, Math.floor((gone.media - sb.firstDataBlock) / sb.blocksPerGroup));
+    const group = openGroup(sb, groupAt(sb, gone.media));
     if (typeof group !== "number") {
       freeUntaken(group, gone);
       closeGroup(group);

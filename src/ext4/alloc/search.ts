@@ -11,7 +11,7 @@
 
 import { Errno } from "../../machine/errors.ts";
 import type { Memory } from "../../machine/memory.ts";
-import { blocksOf, firstBlockOf, getGroup, groupFlag, rawGroup, releaseGroup } from "../group.ts";
+import { blocksOf, firstBlockOf, getGroup, groupAt, groupFlag, rawGroup, releaseGroup } from "../group.ts";
 import { GROUP_BLOCK_UNINIT } from "../media/group.ts";
 import type { SuperBlock } from "../super.ts";
 import { nextBit } from "./bits.ts";
@@ -49,9 +49,6 @@ export function findRun(sb: SuperBlock, wish: Wish): Run | number {
   }
   return new Search(sb, wish).run();
 }
-
-const groupAt = (sb: SuperBlock, block: number): number =>
-  Math.floor((block - sb.firstDataBlock) / sb.blocksPerGroup);
 
 /** Whether blocks are free, all in one group. */
 function isFree(sb: SuperBlock, start: number, count: number): boolean {
